@@ -74,3 +74,7 @@ require (
 	mvdan.cc/gofumpt v0.12.0
 	rsc.io/qr v0.2.0
 )
+
+require golang.org/x/image v0.47.0 // indirect
+
+tool mvdan.cc/gofumpt

@@ -1,0 +1,108 @@
+# Daypass. `make` or `make help` explains itself.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X daypass/backend/version.Version=$(VERSION)
+TAGS    := desktop,production,webkit2_41
+OUT     := build/bin
+DOWN    := $(OUT)/downloads
+GO      := go
+export GOFLAGS ?= -buildvcs=false
+
+##@ Use
+.PHONY: help
+help: ## this text
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## install what is missing, build, and open the console, ready for a first session
+	@build/need.sh run
+	@$(MAKE) --no-print-directory build
+	@echo "Opening Daypass. The signaling server is inside; close the window to end."
+	@exec $(OUT)/daypass
+
+.PHONY: demo
+demo: ## the same, and a customer's desktop in a window, to play both sides
+	@build/need.sh run demo
+	@$(MAKE) --no-print-directory build
+	@build/demo.sh
+
+##@ Develop
+.PHONY: build
+build: frontend console host signaling ## everything that `run` needs
+
+.PHONY: test
+test: ## every check, the real windows under Xvfb included
+	@build/need.sh run test
+	@build/test.sh
+
+.PHONY: check
+check: ## formats, linters, types: what needs no display
+	@build/need.sh run
+	@build/test.sh check
+
+.PHONY: fuzz
+fuzz: ## every parser, FUZZ=5s each
+	@build/test.sh fuzz
+
+.PHONY: e2e
+e2e: ## the true end-to-end alone: real console, server and host on two displays
+	@build/need.sh run test
+	@build/test.sh e2e
+
+.PHONY: bench
+bench: ## figures against TigerVNC, and what an idle session costs (root, a few minutes)
+	@build/need.sh run test bench
+	@$(MAKE) --no-print-directory lab
+	@test/bench/run.sh
+
+.PHONY: lab
+lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a session without a person (docs/lab.md)
+	@build/need.sh run
+	@echo "building the lab programs"
+	@mkdir -p bin
+	@$(GO) build -trimpath -tags $(TAGS),lab -ldflags "$(LDFLAGS)" -o bin/daypass-lab .
+	@CGO_ENABLED=0 $(GO) build -trimpath -tags lab -ldflags "$(LDFLAGS)" -o bin/daypass-lab-host ./hostsvc
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/daypass-signaling ./signaling
+
+.PHONY: dist
+dist: build ## release archives for Linux in build/bin/dist, with checksums
+	@build/dist.sh "$(VERSION)"
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf $(OUT) bin frontend/dist build/cache test/results
+
+##@ Parts
+.PHONY: frontend
+frontend: frontend/dist/index.html ## the page of the console
+
+FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
+frontend/dist/index.html: $(FRONTEND) frontend/node_modules/.installed
+	@echo "building the page"
+	@cd frontend && npm run --silent build
+	@touch $@
+
+frontend/node_modules/.installed: frontend/package-lock.json
+	@echo "installing the page's packages"
+	@cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: console
+console: frontend ## build/bin/daypass
+	@echo "building the console (the first time takes a few minutes)"
+	@$(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o $(OUT)/daypass .
+
+.PHONY: host
+host: ## build/bin/downloads: the customer's program
+	@echo "building the customer's program"
+	@mkdir -p $(DOWN)
+	@for a in amd64 arm64; do CGO_ENABLED=0 GOOS=linux GOARCH=$$a $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(DOWN)/daypass-host-linux-$$a ./hostsvc; done
+
+.PHONY: signaling
+signaling: ## build/bin/daypass-signaling
+	@echo "building the signaling server"
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(OUT)/daypass-signaling ./signaling
