@@ -1,0 +1,579 @@
+// Package session is the life of one support session as a pure state machine:
+// facts go in, a new state and effects come out. It must not know time, disks,
+// networks or windows; whoever drives it says what happened and when, and does
+// what the effects ask for.
+package session
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+)
+
+// State is where a session stands. Values are stored and sent, so they never
+// change meaning.
+type State string
+
+// The states, in the order in which a session goes through them.
+const (
+	Invited     State = "invited"     // counts against the limits; nobody answered yet
+	Answered    State = "answered"    // a host is there, none is chosen
+	Pairing     State = "pairing"     // a host is chosen and the code is asked for
+	Active      State = "active"      // both sides confirmed; the 24 hours run
+	Ending      State = "ending"      // end is asked for or was said, removal is awaited
+	Ended       State = "ended"       // over, and there is no host whose removal is awaited
+	Removed     State = "removed"     // over, and the host said what became of it
+	Unconfirmed State = "unconfirmed" // over, and the host never said that it is gone
+)
+
+// Valid reports whether s is a known state.
+func (s State) Valid() bool {
+	switch s {
+	case Invited, Answered, Pairing, Active, Ending, Ended, Removed, Unconfirmed:
+		return true
+	}
+	return false
+}
+
+// Open reports whether the session can still become active.
+func (s State) Open() bool { return s == Invited || s == Answered || s == Pairing }
+
+// Live reports whether the session takes a place in the limits.
+func (s State) Live() bool { return s.Open() || s == Active }
+
+// Over reports whether the session has come to its end, whatever is known of
+// the host.
+func (s State) Over() bool { return s == Ended || s == Removed || s == Unconfirmed }
+
+// Bounds of what a person types.
+const (
+	MaxEmail   = 254 // bytes, RFC 5321
+	MaxName    = 80  // bytes of the customer's name
+	MaxSubject = 120 // bytes of the case's subject
+)
+
+// InviteLimit is how long an invitation can be answered.
+const InviteLimit = 24 * time.Hour
+
+// Customer is whom the session is for. It stays on the console.
+type Customer struct {
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Subject  string `json:"subject"`
+	Language string `json:"language"` // "en" or "de"
+}
+
+// Label is the name under which the session is listed: the customer's name, or
+// the part of the address before the @.
+func (c Customer) Label() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	if local, _, ok := strings.Cut(c.Email, "@"); ok && local != "" {
+		return local
+	}
+	return c.Email
+}
+
+// MailState says what became of the invitation mail.
+type MailState string
+
+// The states of the invitation mail.
+const (
+	MailNone    MailState = "none"
+	MailSending MailState = "sending"
+	MailSent    MailState = "sent"   // the mail server took it
+	MailFailed  MailState = "failed" // see Mail.Fault
+	MailCopied  MailState = "copied" // the technician copied the link
+	MailOpened  MailState = "opened" // the technician's mail program was opened with it
+)
+
+// Mail is the invitation mail's state.
+type Mail struct {
+	State   MailState `json:"state"`
+	At      time.Time `json:"at,omitzero"`
+	Message string    `json:"message,omitempty"` // why it failed, in words
+	Hint    string    `json:"hint,omitempty"`
+	Kind    string    `json:"kind,omitempty"`
+}
+
+// Host is what the host said of itself when it was activated.
+type Host struct {
+	Computer string `json:"computer"`
+	OS       string `json:"os"`
+	User     string `json:"user"`
+	TimeZone string `json:"time_zone"`
+	Version  string `json:"version"`
+}
+
+// Session is everything a console keeps of a session, secrets excepted. It is
+// a value: Apply returns a changed copy.
+type Session struct {
+	ID         grant.ID      `json:"id"`
+	State      State         `json:"state"`
+	Mine       bool          `json:"mine"` // this console holds its keys
+	Technician string        `json:"technician"`
+	Customer   Customer      `json:"customer"`
+	Created    time.Time     `json:"created"`
+	Invite     time.Time     `json:"invite"` // end of the invitation
+	Mail       Mail          `json:"mail"`
+	Host       *Host         `json:"host,omitempty"`
+	Rights     grant.Rights  `json:"rights"` // what the customer allows
+	Activated  time.Time     `json:"activated,omitzero"`
+	Expires    time.Time     `json:"expires,omitzero"`
+	EndedAt    time.Time     `json:"ended_at,omitzero"`
+	EndedBy    grant.EndedBy `json:"ended_by,omitempty"`
+	WasActive  bool          `json:"was_active,omitempty"`
+	Clean      bool          `json:"clean,omitempty"`  // host said that nothing is left
+	Report     []string      `json:"report,omitempty"` // removal report, line by line
+	Put        bool          `json:"put,omitempty"`    // put away: not shown among the sessions any more
+}
+
+// Actor is who caused a fact.
+type Actor string
+
+// The actors.
+const (
+	Technician Actor = "technician"
+	CustomerA  Actor = "customer"
+	HostA      Actor = "host"
+	ConsoleA   Actor = "console"
+	ServerA    Actor = "server"
+	LeadA      Actor = "lead"
+)
+
+// Effect is something the driver must do after a fact was applied and stored.
+type Effect any
+
+// The effects.
+type (
+	// Record asks for an entry in the journal.
+	Record struct {
+		Actor Actor
+		Kind  string // one of the Kind* constants
+		Text  string // one plain sentence, without secrets
+	}
+	// WipeSecret asks to wipe the link's secret: it is not needed any more.
+	WipeSecret struct{}
+	// WipePin asks to wipe the pinned keys of the host.
+	WipePin struct{}
+	// Disconnect asks to close the link and Remote Control.
+	Disconnect struct{}
+	// Connect asks to open the link to the pinned host.
+	Connect struct{}
+	// AwaitRemoval asks to start the clock for the host's last word.
+	AwaitRemoval struct{}
+)
+
+// Kinds of journal entries.
+const (
+	KindCreated       = "created"
+	KindMailed        = "mailed"
+	KindMailFailed    = "mail_failed"
+	KindLinkCopied    = "link_copied"
+	KindCorrected     = "corrected"
+	KindAnswered      = "answered"
+	KindChosen        = "chosen"
+	KindCodeShown     = "code_shown"
+	KindWrongCode     = "wrong_code"
+	KindActivated     = "activated"
+	KindConnected     = "connected"
+	KindDisconnected  = "disconnected"
+	KindRemoteOpened  = "remote_opened"
+	KindRemoteClosed  = "remote_closed"
+	KindDisplay       = "display"
+	KindRights        = "rights"
+	KindPaused        = "paused"
+	KindClipSent      = "clipboard_sent"
+	KindClipFetched   = "clipboard_fetched"
+	KindChord         = "chord"
+	KindEndRequested  = "end_requested"
+	KindEnded         = "ended"
+	KindRemoved       = "removed"
+	KindUnconfirmed   = "removal_unconfirmed"
+	KindConsoleClosed = "console_closed"
+	KindConsoleBack   = "console_back"
+)
+
+// Fact is something that happened.
+type Fact interface {
+	apply(s *Session, at time.Time) ([]Effect, error)
+}
+
+// The facts.
+type (
+	// MailResult says what became of the invitation mail.
+	MailResult struct {
+		State MailState
+		To    string
+		Err   error // with MailFailed
+	}
+	// Correct changes the customer's address or name while nobody is connected.
+	Correct struct{ Email, Name string }
+	// Answer: a host is there.
+	Answer struct{ Host Host }
+	// Choose: the technician, or the console when only one is there, chose it.
+	Choose struct {
+		Host      Host
+		Automatic bool
+	}
+	// Lost: the chosen host went away before it was activated.
+	Lost struct{}
+	// CodeShown: a fresh code is on the technician's screen.
+	CodeShown struct{}
+	// WrongCode: the customer's code did not match.
+	WrongCode struct{ Left, SessionLeft int }
+	// Activate: both sides confirmed and the server signed.
+	Activate struct {
+		Host    Host
+		Rights  grant.Rights
+		Expires time.Time
+	}
+	// Cancel: the technician takes the invitation back.
+	Cancel struct{}
+	// AskEnd: somebody asked for the end of an active session.
+	AskEnd struct{ By Actor }
+	// End: the session is over, as the server or the host says.
+	End struct {
+		By grant.EndedBy
+		At time.Time
+	}
+	// Receipt: the host's signed last word.
+	Receipt struct {
+		Clean bool
+		Lines []string
+	}
+	// NoReceipt: the host did not say anything in time.
+	NoReceipt struct{}
+	// RightsChanged: the customer changed what is allowed.
+	RightsChanged struct{ Rights grant.Rights }
+	// PutAway: the technician does not want to see the ended session any more.
+	PutAway struct{}
+	// Lapse: the invitation's or the session's time is over by our own clock.
+	Lapse struct{}
+	// Note: something worth an entry that changes no state.
+	Note struct {
+		Actor Actor
+		Kind  string
+		Text  string
+	}
+)
+
+// Create makes a new session and its first effects.
+func Create(id grant.ID, technician string, c Customer, at, invite time.Time) (Session, []Effect) {
+	s := Session{
+		ID: id, State: Invited, Mine: true, Technician: technician, Customer: c,
+		Created: at, Invite: invite, Mail: Mail{State: MailNone},
+	}
+	return s, []Effect{Record{Technician, KindCreated, "Session prepared for " + c.Email + "."}}
+}
+
+// Apply returns the session after the fact and what is to be done about it. A
+// fact that the state does not allow is a fault of kind Conflict and changes
+// nothing; one that says what is known already has no effects.
+func (s Session) Apply(f Fact, at time.Time) (Session, []Effect, error) {
+	next := s
+	fx, err := f.apply(&next, at)
+	if err != nil {
+		return s, nil, err
+	}
+	return next, fx, nil
+}
+
+func conflict(op, message, hint string) error {
+	return fault.New(fault.Conflict, "session."+op, message, hint)
+}
+
+func (f MailResult) apply(s *Session, at time.Time) ([]Effect, error) {
+	if !s.State.Open() && f.State == MailSending {
+		return nil, conflict("mail", "The invitation is not needed any more.", "The customer is connected, or the session is over.")
+	}
+	s.Mail = Mail{State: f.State, At: at}
+	switch f.State {
+	case MailSent:
+		return []Effect{Record{ConsoleA, KindMailed, "Invitation sent to " + f.To + "."}}, nil
+	case MailCopied:
+		return []Effect{Record{Technician, KindLinkCopied, "Link copied."}}, nil
+	case MailOpened:
+		return []Effect{Record{Technician, KindMailed, "Invitation for " + f.To + " opened in the mail program."}}, nil
+	case MailFailed:
+		e := fault.Of(f.Err)
+		if e == nil {
+			e = fault.New(fault.Internal, "session.mail", "The e-mail could not be sent.", "Copy the link and send it yourself.")
+		}
+		s.Mail.Message, s.Mail.Hint, s.Mail.Kind = e.Message, e.Hint, string(e.Kind)
+		return []Effect{Record{ConsoleA, KindMailFailed, "Invitation to " + f.To + " not sent: " + e.Message}}, nil
+	}
+	return nil, nil
+}
+
+func (f Correct) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !s.State.Open() {
+		return nil, conflict("correct", "The address cannot be changed any more.", "Start a new session for somebody else.")
+	}
+	if f.Email == s.Customer.Email && f.Name == s.Customer.Name {
+		return nil, nil
+	}
+	old := s.Customer.Email
+	s.Customer.Email, s.Customer.Name = f.Email, f.Name
+	if old == f.Email {
+		return []Effect{Record{Technician, KindCorrected, "Name corrected to " + s.Customer.Label() + "."}}, nil
+	}
+	s.Mail = Mail{State: MailNone}
+	return []Effect{Record{Technician, KindCorrected, "Address corrected from " + old + " to " + f.Email + "."}}, nil
+}
+
+func (f Answer) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !s.State.Open() {
+		return nil, conflict("answer", "This session does not take another computer.", "")
+	}
+	if s.State == Invited {
+		s.State = Answered
+	}
+	return []Effect{Record{HostA, KindAnswered, "A computer opened the invitation: " + f.Host.words() + "."}}, nil
+}
+
+func (h Host) words() string {
+	s := h.Computer
+	if h.OS != "" {
+		s += ", " + h.OS
+	}
+	if h.User != "" {
+		s += ", signed in as " + h.User
+	}
+	return s
+}
+
+func (f Choose) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !s.State.Open() {
+		return nil, conflict("choose", "A computer cannot be chosen any more.", "")
+	}
+	s.State = Pairing
+	h := f.Host
+	s.Host = &h
+	actor, how := Technician, "Chosen: "
+	if f.Automatic {
+		actor, how = ConsoleA, "Taken because it is the only one: "
+	}
+	return []Effect{Record{actor, KindChosen, how + h.words() + "."}}, nil
+}
+
+func (Lost) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !s.State.Open() {
+		return nil, nil
+	}
+	s.State, s.Host = Invited, nil
+	return []Effect{Record{HostA, KindDisconnected, "The computer went away before it was connected."}}, nil
+}
+
+func (CodeShown) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if s.State != Pairing {
+		return nil, conflict("code", "There is no computer to show a code for.", "Wait until the customer has started the program.")
+	}
+	return []Effect{Record{ConsoleA, KindCodeShown, "Security code shown."}}, nil
+}
+
+func (f WrongCode) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if s.State != Pairing {
+		return nil, nil
+	}
+	return []Effect{Record{CustomerA, KindWrongCode, fmt.Sprintf("Wrong code typed; %d tries left for this code, %d for the session.", f.Left, f.SessionLeft)}}, nil
+}
+
+func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
+	if s.State == Active {
+		return nil, nil
+	}
+	if !s.State.Open() {
+		return nil, conflict("activate", "The session is over.", "Start a new session.")
+	}
+	h := f.Host
+	s.State, s.Host, s.Rights, s.WasActive = Active, &h, f.Rights, true
+	s.Activated, s.Expires = at, f.Expires
+	if limit := at.Add(grant.Limit); s.Expires.IsZero() || s.Expires.After(limit) {
+		s.Expires = limit // nobody can extend it
+	}
+	return []Effect{
+		Record{CustomerA, KindActivated, "Connected with " + h.words() + ". Allowed: " + Words(f.Rights) + "."},
+		WipeSecret{}, Connect{},
+	}, nil
+}
+
+func (Cancel) apply(s *Session, at time.Time) ([]Effect, error) {
+	if !s.State.Open() {
+		return nil, conflict("cancel", "The invitation cannot be cancelled any more.", "End the session instead.")
+	}
+	s.State, s.EndedAt, s.EndedBy = Ended, at, grant.ByCancel
+	return []Effect{Record{Technician, KindEnded, "Invitation cancelled."}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
+}
+
+func (f AskEnd) apply(s *Session, at time.Time) ([]Effect, error) {
+	switch {
+	case s.State == Ending || s.State.Over():
+		return nil, nil
+	case s.State != Active:
+		return nil, conflict("end", "The session is not active.", "Cancel the invitation instead.")
+	}
+	s.State, s.EndedAt, s.EndedBy = Ending, at, grant.ByTechnician
+	if f.By == LeadA {
+		s.EndedBy = grant.ByLead
+	}
+	return []Effect{Record{f.By, KindEndRequested, "End of the session asked for."}, AwaitRemoval{}}, nil
+}
+
+func (f End) apply(s *Session, at time.Time) ([]Effect, error) {
+	if s.State.Over() {
+		return nil, nil
+	}
+	if f.At.IsZero() {
+		f.At = at
+	}
+	was := s.State
+	if was != Ending {
+		s.EndedAt, s.EndedBy = f.At, f.By
+	}
+	if !s.WasActive {
+		s.State = Ended
+		return []Effect{Record{actorOf(f.By), KindEnded, endWords(f.By, false)}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
+	}
+	s.State = Ending
+	if was == Ending {
+		return nil, nil
+	}
+	return []Effect{Record{actorOf(f.By), KindEnded, endWords(f.By, true)}, WipeSecret{}, AwaitRemoval{}}, nil
+}
+
+func (f Receipt) apply(s *Session, at time.Time) ([]Effect, error) {
+	if s.State == Removed {
+		return nil, nil
+	}
+	if !s.WasActive {
+		return nil, conflict("receipt", "This session was never active.", "")
+	}
+	fx := []Effect{}
+	if s.EndedAt.IsZero() { // the receipt overtook the end
+		s.EndedAt, s.EndedBy = at, grant.ByCustomer
+		fx = append(fx, Record{CustomerA, KindEnded, endWords(grant.ByCustomer, true)})
+	}
+	s.State, s.Clean, s.Report = Removed, f.Clean, f.Lines
+	text := "The host removed itself; nothing is left on the computer."
+	if !f.Clean {
+		text = "The host could not remove everything: " + strings.Join(f.Lines, "; ")
+	}
+	return append(fx, Record{HostA, KindRemoved, text}, WipePin{}, WipeSecret{}, Disconnect{}), nil
+}
+
+func (NoReceipt) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if s.State != Ending {
+		return nil, nil
+	}
+	s.State = Unconfirmed
+	// The pin stays until the receipt or the day is over, so that a late
+	// receipt can be checked.
+	return []Effect{Record{ConsoleA, KindUnconfirmed, "The computer did not confirm that the host is gone."}, Disconnect{}}, nil
+}
+
+func (f RightsChanged) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if s.State != Active || s.Rights == f.Rights {
+		return nil, nil
+	}
+	s.Rights = f.Rights
+	return []Effect{Record{CustomerA, KindRights, "Allowed from now on: " + Words(f.Rights) + "."}}, nil
+}
+
+func (PutAway) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !s.State.Over() {
+		return nil, conflict("put_away", "The session is not over.", "End it first.")
+	}
+	s.Put = true
+	return nil, nil
+}
+
+func (Lapse) apply(s *Session, at time.Time) ([]Effect, error) {
+	switch {
+	case s.State.Open() && !at.Before(s.Invite):
+		return End{By: grant.ByLapse, At: s.Invite}.apply(s, at)
+	case s.State == Active && !at.Before(s.Expires):
+		return End{By: grant.ByExpiry, At: s.Expires}.apply(s, at)
+	}
+	return nil, nil
+}
+
+func (f Note) apply(_ *Session, _ time.Time) ([]Effect, error) {
+	return []Effect{Record(f)}, nil
+}
+
+func actorOf(by grant.EndedBy) Actor {
+	switch by {
+	case grant.ByTechnician, grant.ByCancel:
+		return Technician
+	case grant.ByLead:
+		return LeadA
+	case grant.ByCustomer:
+		return CustomerA
+	}
+	return ServerA
+}
+
+func endWords(by grant.EndedBy, active bool) string {
+	switch by {
+	case grant.ByTechnician:
+		return "Session ended by the technician."
+	case grant.ByLead:
+		return "Session ended by a lead."
+	case grant.ByCustomer:
+		if active {
+			return "Session ended by the customer."
+		}
+		return "Invitation refused by the customer."
+	case grant.ByExpiry:
+		return "Session ended: its 24 hours are over."
+	case grant.ByLapse:
+		return "Invitation lapsed: nobody was connected in time."
+	case grant.ByLock:
+		return "Session locked: too many wrong codes."
+	case grant.ByCancel:
+		return "Invitation cancelled."
+	}
+	return "Session ended."
+}
+
+// Names returns the rights as the words the page uses, in a fixed order.
+func Names(r grant.Rights) []string {
+	out := []string{}
+	for _, n := range names {
+		if r.Has(n.r) {
+			out = append(out, n.name)
+		}
+	}
+	return out
+}
+
+// Words returns the rights as a phrase for the journal.
+func Words(r grant.Rights) string {
+	out := []string{}
+	for _, n := range names {
+		if r.Has(n.r) {
+			out = append(out, n.words)
+		}
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+var names = []struct {
+	r           grant.Rights
+	name, words string
+}{
+	{grant.View, "view", "see the screen"},
+	{grant.Control, "control", "mouse and keyboard"},
+	{grant.Clipboard, "clipboard", "clipboard"},
+	{grant.Files, "files", "files"},
+	{grant.Dashboard, "dashboard", "repair tools"},
+	{grant.Terminal, "terminal", "command line"},
+}

@@ -1,0 +1,348 @@
+// Package store keeps what a console knows in one SQLite file: sessions, their
+// records and settings. It must not know secrets (those lie in the vault of
+// backend/account), nor what the facts mean.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	sqlite3 "github.com/mattn/go-sqlite3"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+	"daypass/backend/journal"
+	"daypass/backend/session"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is one console's database. Its methods are safe for concurrent use;
+// writes happen one after the other.
+type Store struct {
+	db *sql.DB
+}
+
+// Open opens or makes the database in file, brings its schema up to date and
+// checks its integrity. The folder must exist. Faults: Corrupt when the check
+// fails, Unsupported when a newer Daypass wrote it, Full and Denied as the
+// disk says.
+func Open(ctx context.Context, file string) (*Store, error) {
+	// Made first with narrow rights: it names customers.
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, translate(err, "store.open")
+	}
+	if err := f.Close(); err != nil {
+		return nil, translate(err, "store.open")
+	}
+	dsn := "file:" + escape(file) + "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_busy_timeout=5000&_txlock=immediate"
+	db, err := sql.Open("sqlite3", dsn)
+	if err != nil {
+		return nil, translate(err, "store.open")
+	}
+	db.SetMaxOpenConns(1) // one writer, and a console reads little
+	s := &Store{db: db}
+	if err := s.prepare(ctx); err != nil {
+		db.Close()
+		return nil, translate(err, "store.open")
+	}
+	return s, nil
+}
+
+func escape(file string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(file))
+}
+
+// Close writes everything back and closes the file.
+func (s *Store) Close() error { return translate(s.db.Close(), "store.close") }
+
+func (s *Store) prepare(ctx context.Context) error {
+	var verdict string
+	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return fault.Wrap(errors.New(verdict), fault.Corrupt, "store.open", "The file with your sessions is damaged.",
+			"Put back a copy of it, or move it away to begin with an empty one.")
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	var version int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(names) {
+		return fault.New(fault.Unsupported, "store.open", "A newer version of Daypass has written your sessions.",
+			"Install that version again; this one would lose data.")
+	}
+	for i := version; i < len(names); i++ {
+		b, err := migrations.ReadFile(names[i])
+		if err != nil {
+			return err
+		}
+		if err := s.tx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, string(b)); err != nil {
+				return fmt.Errorf("%s: %w", names[i], err)
+			}
+			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", i+1))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// Row is a session as it is stored.
+type Row struct {
+	Session    session.Session
+	Head       journal.Head
+	ConsoleKey grant.Key
+	HostKey    grant.Key // zero until a host is pinned
+}
+
+// Save writes the row and appends entries, in one transaction: either all of
+// it is stored or nothing. Entries must continue the stored chain; otherwise
+// it is a Conflict and nothing is written.
+func (s *Store) Save(ctx context.Context, r Row, entries []journal.Entry) error {
+	doc, err := json.Marshal(r.Session)
+	if err != nil {
+		return translate(err, "store.save")
+	}
+	x := r.Session
+	text := []string{x.Customer.Email, x.Customer.Name, x.Customer.Subject, x.Technician}
+	if x.Host != nil {
+		text = append(text, x.Host.Computer, x.Host.User, x.Host.OS)
+	}
+	search := strings.ToLower(strings.Join(text, "\n"))
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		var head journal.Head
+		var hash []byte
+		err := tx.QueryRowContext(ctx, "SELECT head_seq, head_hash FROM session WHERE id = ?", x.ID.String()).Scan(&head.Seq, &hash)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		copy(head.Hash[:], hash)
+		if len(entries) > 0 && (entries[0].Seq != head.Seq+1 || entries[0].Prev != head.Hash) {
+			return fault.New(fault.Conflict, "store.save", "The record of this session was continued elsewhere.", "Restart Daypass.")
+		}
+		for i := range entries {
+			head = entries[i].Head()
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO session (id, state, email, search, created, doc, head_seq, head_hash, console_key, host_key)
+			VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET state=excluded.state, email=excluded.email, search=excluded.search,
+			doc=excluded.doc, head_seq=excluded.head_seq, head_hash=excluded.head_hash, console_key=excluded.console_key, host_key=excluded.host_key`,
+			x.ID.String(), string(x.State), x.Customer.Email, search, x.Created.UnixMicro(), string(doc),
+			int64(head.Seq), head.Hash[:], r.ConsoleKey[:], r.HostKey[:]); err != nil {
+			return err
+		}
+		for i := range entries {
+			e := &entries[i]
+			sigs, err := json.Marshal(e.Signatures)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO entry (session, seq, at, actor, kind, text, prev, hash, signatures) VALUES (?,?,?,?,?,?,?,?,?)",
+				x.ID.String(), int64(e.Seq), e.At.UnixMicro(), e.Actor, e.Kind, e.Text, e.Prev[:], e.Hash[:], string(sigs)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return translate(err, "store.save")
+}
+
+// Get returns one session, NotFound if there is none.
+func (s *Store) Get(ctx context.Context, id grant.ID) (Row, error) {
+	rows, err := s.rows(ctx, "WHERE id = ?", id.String())
+	if err != nil {
+		return Row{}, translate(err, "store.get")
+	}
+	if len(rows) == 0 {
+		return Row{}, fault.New(fault.NotFound, "store.get", "This session is not known here.", "")
+	}
+	return rows[0], nil
+}
+
+// Unfinished returns the sessions that are not over, newest first, and those
+// that ended without the host's last word within the past day.
+func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
+	rows, err := s.rows(ctx, `WHERE state IN ('invited','answered','pairing','active','ending')
+		OR (state = 'unconfirmed' AND created > ?) ORDER BY created DESC LIMIT 200`, now.Add(-48*time.Hour).UnixMicro())
+	return rows, translate(err, "store.unfinished")
+}
+
+// Query is what the history is asked.
+type Query struct {
+	Text   string // words that must all occur; empty: all
+	State  string // one state, "live", "over" or "" for all
+	Offset int
+	Limit  int // 1..200
+}
+
+// List returns a page of the history, newest first, and the number of all that
+// match.
+func (s *Store) List(ctx context.Context, q Query) (total int, rows []Row, err error) {
+	where, args := []string{"1"}, []any{}
+	for _, w := range strings.Fields(strings.ToLower(q.Text)) {
+		where = append(where, "instr(search, ?) > 0")
+		args = append(args, w)
+	}
+	switch q.State {
+	case "":
+	case "live":
+		where = append(where, "state IN ('invited','answered','pairing','active','ending')")
+	case "over":
+		where = append(where, "state IN ('ended','removed','unconfirmed')")
+	default:
+		where = append(where, "state = ?")
+		args = append(args, q.State)
+	}
+	cond := "WHERE " + strings.Join(where, " AND ")
+	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM session "+cond, args...).Scan(&total); err != nil {
+		return 0, nil, translate(err, "store.list")
+	}
+	rows, err = s.rows(ctx, cond+" ORDER BY created DESC, id LIMIT ? OFFSET ?", append(args, min(max(q.Limit, 1), 200), max(q.Offset, 0))...)
+	return total, rows, translate(err, "store.list")
+}
+
+func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, error) {
+	rs, err := s.db.QueryContext(ctx, "SELECT doc, head_seq, head_hash, console_key, host_key FROM session "+cond, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rs.Close()
+	var out []Row
+	for rs.Next() {
+		var doc string
+		var hash, ck, hk []byte
+		var r Row
+		if err := rs.Scan(&doc, &r.Head.Seq, &hash, &ck, &hk); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(doc), &r.Session); err != nil {
+			return nil, fault.Wrap(err, fault.Corrupt, "store.read", "A stored session cannot be read.", "Put back a copy of the file with your sessions.")
+		}
+		copy(r.Head.Hash[:], hash)
+		copy(r.ConsoleKey[:], ck)
+		copy(r.HostKey[:], hk)
+		out = append(out, r)
+	}
+	return out, rs.Err()
+}
+
+// Entries returns the record of a session, from its beginning.
+func (s *Store) Entries(ctx context.Context, id grant.ID) ([]journal.Entry, error) {
+	out, err := s.entries(ctx, id)
+	return out, translate(err, "store.entries")
+}
+
+func (s *Store) entries(ctx context.Context, id grant.ID) ([]journal.Entry, error) {
+	rs, err := s.db.QueryContext(ctx, "SELECT seq, at, actor, kind, text, prev, hash, signatures FROM entry WHERE session = ? ORDER BY seq", id.String())
+	if err != nil {
+		return nil, err
+	}
+	defer rs.Close()
+	var out []journal.Entry
+	for rs.Next() {
+		e := journal.Entry{Session: id}
+		var at int64
+		var prev, hash []byte
+		var sigs string
+		if err := rs.Scan(&e.Seq, &at, &e.Actor, &e.Kind, &e.Text, &prev, &hash, &sigs); err != nil {
+			return nil, err
+		}
+		e.At = time.UnixMicro(at).UTC()
+		copy(e.Prev[:], prev)
+		copy(e.Hash[:], hash)
+		if err := json.Unmarshal([]byte(sigs), &e.Signatures); err != nil {
+			return nil, fault.Wrap(err, fault.Corrupt, "store.read", "A stored entry cannot be read.", "")
+		}
+		out = append(out, e)
+	}
+	return out, rs.Err()
+}
+
+// Setting returns the value of key, "" if it is not set.
+func (s *Store) Setting(ctx context.Context, key string) (string, error) {
+	var v string
+	err := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE key = ?", key).Scan(&v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return v, translate(err, "store.setting")
+}
+
+// SetSetting stores a setting that is no secret. An empty value removes it.
+func (s *Store) SetSetting(ctx context.Context, key, value string) error {
+	var err error
+	if value == "" {
+		_, err = s.db.ExecContext(ctx, "DELETE FROM setting WHERE key = ?", key)
+	} else {
+		_, err = s.db.ExecContext(ctx, "INSERT INTO setting (key, value) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
+	}
+	return translate(err, "store.setting")
+}
+
+func translate(err error, op string) error {
+	if err == nil {
+		return nil
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	const kept = "Nothing that was stored is lost."
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case sqlite3.ErrFull:
+			return fault.Wrap(err, fault.Full, op, "There is no space left on the disk to store this.", "Free some space and try again. "+kept)
+		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+			return fault.Wrap(err, fault.Corrupt, op, "The file with your sessions is damaged.", "Put back a copy of it, or move it away to begin with an empty one.")
+		case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen, sqlite3.ErrAuth:
+			return fault.Wrap(err, fault.Denied, op, "The file with your sessions cannot be written.", "Check the rights of the profile folder. "+kept)
+		case sqlite3.ErrIoErr:
+			return fault.Wrap(err, fault.Full, op, "The disk did not take what was to be stored.", "Check the disk's space and health, then try again. "+kept)
+		case sqlite3.ErrBusy, sqlite3.ErrLocked:
+			return fault.Wrap(err, fault.Conflict, op, "Another program holds the file with your sessions.", "Close it and try again.")
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.Wrap(err, fault.Denied, op, "The file with your sessions cannot be written.", "Check the rights of the profile folder.")
+	}
+	if isFull(err) {
+		return fault.Wrap(err, fault.Full, op, "There is no space left on the disk to store this.", "Free some space and try again. "+kept)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fault.Wrap(err, fault.Internal, op, "Your sessions could not be stored or read.", "Restart Daypass. If it happens again, send us the details.")
+}
