@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ type screen struct {
 
 func openScreen(path string) (*screen, error) {
 	f, err := os.Open(path)
+	for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); f, err = os.Open(path) {
+		time.Sleep(20 * time.Millisecond) // the server tells its number before it has made the file
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -145,11 +146,10 @@ func (s *stage) xvfb(name string, w, h int) string {
 	cmd.ExtraFiles = []*os.File{wr}
 	s.launch(cmd, "x"+name)
 	wr.Close()
-	b := make([]byte, 16)
-	n, err := r.Read(b)
+	line, err := bufio.NewReader(r).ReadString('\n')
 	check(err)
 	r.Close()
-	return ":" + strings.TrimSpace(string(b[:n]))
+	return ":" + strings.TrimSpace(line)
 }
 
 // start runs a program in a role's control group and, where space is not "",

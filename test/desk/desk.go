@@ -5,6 +5,7 @@
 package desk
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -82,10 +83,12 @@ func New(t testing.TB, o Options) *Desk {
 	w.Close()
 	line := make(chan string, 1)
 	go func() {
-		b := make([]byte, 16)
-		n, _ := io.ReadAtLeast(r, b, 2)
+		number, err := bufio.NewReader(r).ReadString('\n')
+		if err != nil {
+			number = ""
+		}
 		r.Close()
-		line <- strings.TrimSpace(string(b[:n]))
+		line <- strings.TrimSpace(number)
 	}()
 	select {
 	case n := <-line:
