@@ -75,6 +75,9 @@ require (
 	rsc.io/qr v0.2.0
 )
 
-require golang.org/x/image v0.47.0 // indirect
+require (
+	github.com/bwesterb/go-ristretto v1.2.4 // indirect
+	golang.org/x/image v0.47.0 // indirect
+)
 
 tool mvdan.cc/gofumpt

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/flynn/noise"
@@ -68,14 +69,14 @@ type negotiation struct {
 // One handshake: Noise_KKpsk0_25519_ChaChaPoly_SHA256, initiator is the
 // console. The prologue holds version, session, all four public keys and both
 // fresh challenges, so a handshake fits one negotiation of one pairing.
-func (n *negotiation) handshake() (*noise.HandshakeState, error) {
+func (n *negotiation) handshake(random io.Reader) (*noise.HandshakeState, error) {
 	me, peer := n.dev.Public(), n.pin.Peer()
 	h, t := me, peer
 	if n.pin.Role == RoleConsole {
 		h, t = peer, me
 	}
 	hs, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite: suite, Pattern: noise.HandshakeKK, Initiator: n.pin.Role == RoleConsole, Random: rand.Reader,
+		CipherSuite: suite, Pattern: noise.HandshakeKK, Initiator: n.pin.Role == RoleConsole, Random: random,
 		Prologue: cpace.LV([]byte("daypass connect"), []byte{Version}, n.pin.Session[:],
 			h.Ed[:], h.X[:], t.Ed[:], t.X[:], n.hc[:], n.nonce[:]),
 		StaticKeypair: noise.DHKey{Private: n.dev.X.Bytes(), Public: me.X[:]}, PeerStatic: peer.X[:],
@@ -174,8 +175,9 @@ func (n *negotiation) channelKey() []byte {
 // concurrent use; a pin has one negotiation at a time.
 type Dialer struct {
 	negotiation
-	hs    *noise.HandshakeState
-	offer []byte
+	ephemeral [32]byte // of this handshake, to rebuild its state
+	plain     []byte   // what message 1 seals
+	offer     []byte
 }
 
 // NewDialer begins a negotiation at the console. dev must be the device that
@@ -223,36 +225,53 @@ func (d *Dialer) Offer(challenge, payload []byte) ([]byte, error) {
 		}
 	}
 	d.pin.Epoch = epoch
-	hs, err := d.handshake()
+	rand.Read(d.ephemeral[:]) // never fails (crypto/rand, Go 1.24)
+	d.plain = append(be.AppendUint64(nil, epoch), payload...)
+	_, m, err := d.begun()
 	if err != nil {
 		return nil, err
 	}
-	m, _, _, err := hs.WriteMessage(nil, append(be.AppendUint64(nil, epoch), payload...))
-	if err != nil {
-		return nil, fmt.Errorf("pairing: noise: %w", err)
-	}
-	d.hs, d.offer = hs, m
+	d.offer = m
 	return bytes.Clone(m), nil
+}
+
+// begun returns the handshake after message 1. The library's state does not
+// survive a message that fails (its rollback forgets the cipher's key), so it
+// is rebuilt, from the same ephemeral key and to the same bytes, for each
+// message 2 that comes: junk from a server must not spoil a handshake.
+func (d *Dialer) begun() (*noise.HandshakeState, []byte, error) {
+	hs, err := d.handshake(bytes.NewReader(d.ephemeral[:]))
+	if err != nil {
+		return nil, nil, err
+	}
+	m, _, _, err := hs.WriteMessage(nil, d.plain)
+	if err != nil {
+		return nil, nil, fmt.Errorf("pairing: noise: %w", err)
+	}
+	return hs, m, nil
 }
 
 // Answer takes Noise message 2 and returns the SDP answer in it. A message
 // that does not fit is ErrDropped and changes nothing; a repeat is ErrReplay.
 func (d *Dialer) Answer(msg []byte) ([]byte, error) {
-	if d.hs == nil {
-		if d.Established() {
-			return nil, ErrReplay
-		}
+	switch {
+	case d.Established():
+		return nil, ErrReplay
+	case d.offer == nil:
 		return nil, ErrState
-	}
-	if len(msg) > MaxPayload+256 {
+	case len(msg) > MaxPayload+256:
 		return nil, ErrDropped
 	}
-	p, a, b, err := d.hs.ReadMessage(nil, msg)
+	hs, _, err := d.begun()
+	if err != nil {
+		return nil, err
+	}
+	p, a, b, err := hs.ReadMessage(nil, msg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDropped, err)
 	}
-	d.established(d.hs, a, b)
-	d.hs = nil
+	d.established(hs, a, b)
+	clear(d.ephemeral[:])
 	return p, nil
 }
 
@@ -308,7 +327,7 @@ func (a *Answerer) Offer(msg []byte) ([]byte, error) {
 		}
 		return nil, ErrDropped
 	}
-	hs, err := a.handshake() // a new one for each message, so that junk leaves no trace
+	hs, err := a.handshake(rand.Reader) // a new one for each message, so that junk leaves no trace
 	if err != nil {
 		return nil, err
 	}

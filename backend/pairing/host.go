@@ -264,4 +264,3 @@ func (a *HostActivation) onConfirm(msg, body []byte) ([][]byte, Event, error) {
 	r.wipe()
 	return [][]byte{bytes.Clone(a.doneMsg)}, Event{Kind: Confirmed, Peer: a.console.id, Offer: a.offer, Rights: p.Rights, ClockOff: p.Clock.Sub(a.now())}, nil
 }
-
