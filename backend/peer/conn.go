@@ -1,0 +1,384 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"daypass/backend/fault"
+	"daypass/backend/pairing"
+	"daypass/backend/rendezvous/protocol"
+)
+
+// conn is one PeerConnection with its four channels. Fields without a note are
+// the Link's goroutine's.
+type conn struct {
+	l     *Link
+	id    nid
+	pc    *webrtc.PeerConnection
+	dead  chan struct{} // closed first when the connection is dropped
+	ready chan struct{} // closed when open: messages other than tag and hello pass
+
+	rx      sync.RWMutex // held by callbacks while they deliver
+	stopped bool         // rx
+	dcs     [channels]atomic.Pointer[webrtc.DataChannel]
+
+	keys      keys // of the negotiation that made the connection; set before pion starts
+	tagSeen   bool // control callback only
+	helloSeen bool // control callback only
+	tagSent   bool
+	tagged    bool
+	hello     *frame
+	isOpen    bool
+	broken    bool // an ICE restart cannot help
+	restarts  int  // since the path was last alive
+	by        time.Time
+	bye       bool // the peer said it is leaving; by says until when it may
+
+	// Candidates of the current description.
+	trickle  keys // nil until the handshake of the negotiation is complete
+	nid      nid  // that negotiation
+	gathered bool
+	local    []string
+	sealed   [][]byte
+	inSDP    string
+	remote   int
+	repeatAt time.Time
+	repeats  int
+
+	// Heartbeats.
+	pingAt  time.Time
+	heardAt atomic.Int64 // ns since Link.start
+	silent  atomic.Bool  // stale; cleared by whoever hears something
+	stale   bool
+	hb      sync.Mutex
+	pingID  uint32               // hb
+	pings   map[uint32]time.Time // hb; unanswered, at most maxPings
+	oldest  time.Time            // hb; of the oldest unanswered, zero if none
+	inBytes uint64               // of the selected pair when staleness was last looked at
+	inAt    time.Time            // when inBytes last grew
+	state   webrtc.ICEConnectionState
+}
+
+const maxPings = 64
+
+// newConn builds the connection; the console also makes its channels.
+func (l *Link) newConn(id nid, servers []protocol.ICEServer) (*conn, error) {
+	var ice []webrtc.ICEServer
+	for _, s := range servers {
+		ice = append(ice, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	pc, err := l.api.NewPeerConnection(webrtc.Configuration{ICEServers: ice, Certificates: []webrtc.Certificate{l.cert}})
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{
+		l: l, id: id, pc: pc, dead: make(chan struct{}), ready: make(chan struct{}), pings: map[uint32]time.Time{},
+	}
+	pc.OnICECandidate(func(cand *webrtc.ICECandidate) {
+		if cand == nil {
+			l.do(func() { l.gatheringDone(c) })
+			return
+		}
+		s := cand.ToJSON().Candidate
+		l.do(func() { l.localCandidate(c, s) })
+	})
+	pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) { l.do(func() { l.iceState(c, s) }) })
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateClosed {
+			l.do(func() { l.lost(c, errors.New("connection closed by the peer")) })
+		}
+	})
+	pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) {
+		if s == webrtc.DTLSTransportStateClosed || s == webrtc.DTLSTransportStateFailed {
+			l.do(func() { l.lost(c, fmt.Errorf("DTLS %s", s)) })
+		}
+	})
+	pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(*webrtc.ICECandidatePair) {
+		l.do(func() { l.pathChanged(c) })
+	})
+	if l.role == pairing.RoleConsole {
+		for i, label := range labels {
+			dc, err := pc.CreateDataChannel(label, nil)
+			if err != nil {
+				c.stop()
+				return nil, err
+			}
+			c.dcs[i].Store(dc)
+			c.adopt(i, dc)
+		}
+	} else {
+		pc.OnDataChannel(func(dc *webrtc.DataChannel) {
+			for i, label := range labels {
+				if dc.Label() == label && dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil && c.dcs[i].CompareAndSwap(nil, dc) {
+					c.adopt(i, dc)
+					return
+				}
+			}
+			c.hostile(fmt.Errorf("unexpected data channel"))
+		})
+	}
+	return c, nil
+}
+
+func (c *conn) adopt(i int, dc *webrtc.DataChannel) {
+	if i == control {
+		dc.OnMessage(func(m webrtc.DataChannelMessage) { c.onControl(m.Data) })
+	} else {
+		lane := c.l.lanes[i]
+		dc.OnMessage(func(m webrtc.DataChannelMessage) { c.onLane(lane, m.Data) })
+		dc.OnBufferedAmountLow(lane.change.wake)
+	}
+	dc.OnOpen(func() { c.l.do(func() { c.l.channelOpen(c, i) }) })
+	dc.OnClose(func() { c.l.do(func() { c.l.lost(c, errors.New("a data channel closed")) }) })
+	dc.OnError(func(err error) {
+		if errors.Is(err, io.ErrShortBuffer) {
+			c.hostile(errors.New("message larger than allowed"))
+		}
+	})
+}
+
+// stop drops the connection. Afterwards none of its callbacks delivers
+// anything. Closing goes on in the background until the Link's end.
+func (c *conn) stop() {
+	select {
+	case <-c.dead:
+		return
+	default:
+	}
+	close(c.dead)
+	c.rx.Lock()
+	c.stopped = true
+	c.rx.Unlock()
+	c.l.wg.Go(func() {
+		if err := c.pc.GracefulClose(); err != nil {
+			c.l.log.Debug("closing a connection", "cause", err)
+		}
+	})
+}
+
+// hostile is for callbacks: the peer broke the protocol.
+func (c *conn) hostile(cause error) { c.l.do(func() { c.l.hostile(c, cause) }) }
+
+func (c *conn) heard() {
+	c.heardAt.Store(int64(time.Since(c.l.start)))
+	if c.silent.CompareAndSwap(true, false) {
+		c.l.do(func() { c.l.revived(c) })
+	}
+}
+
+// pass waits until the connection is open. It reports false if it never will.
+func (c *conn) pass() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+	}
+	select {
+	case <-c.ready:
+		return true
+	case <-c.dead:
+		return false
+	}
+}
+
+// onLane runs in the channel's reader.
+func (c *conn) onLane(lane *lane, b []byte) {
+	c.rx.RLock()
+	defer c.rx.RUnlock()
+	if c.stopped {
+		return
+	}
+	if len(b) == 0 || len(b) > MaxMessage {
+		c.hostile(errors.New("message of a size that is not allowed"))
+		return
+	}
+	if !c.pass() {
+		return
+	}
+	c.heard()
+	lane.countGot(len(b))
+	select {
+	case lane.in <- b:
+	case <-c.dead:
+	}
+}
+
+// onControl runs in the control channel's reader.
+func (c *conn) onControl(b []byte) {
+	c.rx.RLock()
+	defer c.rx.RUnlock()
+	if c.stopped {
+		return
+	}
+	f, err := parseFrame(b)
+	if err != nil {
+		c.hostile(err)
+		return
+	}
+	switch {
+	case !c.tagSeen:
+		if f.kind != frameTag || !c.checkTag(f.tag[:]) {
+			c.hostile(errBinding)
+			return
+		}
+		c.tagSeen = true
+		c.l.do(func() { c.l.tagVerified(c) })
+		return
+	case !c.helloSeen:
+		if f.kind != frameHello {
+			c.hostile(errFrame)
+			return
+		}
+		c.helloSeen = true
+		c.l.do(func() { c.l.gotHello(c, &f) })
+		return
+	}
+	if !c.pass() {
+		return
+	}
+	c.heard()
+	ctl := c.l.ctl
+	switch f.kind {
+	case frameData:
+		err = ctl.receive(f.n, f.body)
+	case framePing:
+		c.send(pingFrame(framePong, f.id, ctl.told()))
+		err = ctl.confirmed(f.n)
+	case framePong:
+		c.pong(f.id)
+		err = ctl.confirmed(f.n)
+	case frameAck:
+		err = ctl.confirmed(f.n)
+	case frameBye:
+		c.send([]byte{frameByeAck})
+		reason := strings.ToValidUTF8(string(f.body), "\uFFFD")
+		c.l.do(func() { c.l.gotBye(c, reason) })
+	case frameByeAck:
+		c.l.do(func() { c.l.gotByeAck(c) })
+	default:
+		err = errFrame
+	}
+	if err != nil {
+		c.hostile(err)
+	}
+}
+
+var errBinding = errors.New("the channel tag does not fit the certificates")
+
+// certs returns the DER of both certificates of the DTLS connection.
+func (c *conn) certs() (ours, peer []byte) {
+	return c.l.certDER, c.pc.SCTP().Transport().GetRemoteCertificate()
+}
+
+func (c *conn) checkTag(tag []byte) bool {
+	ours, peer := c.certs()
+	return c.keys.CheckTag(tag, peer, ours) || c.l.cfg.seams.noBinding
+}
+
+// send writes to the control channel. A failure means that the connection is
+// going, which its own callbacks report.
+func (c *conn) send(b []byte) {
+	dc := c.dcs[control].Load()
+	if dc == nil {
+		return
+	}
+	if err := dc.Send(b); err != nil {
+		c.l.log.Debug("control channel", "cause", err)
+	}
+}
+
+func (c *conn) ping(now time.Time, taken uint64) {
+	c.hb.Lock()
+	c.pingID++
+	id := c.pingID
+	if len(c.pings) < maxPings {
+		c.pings[id] = now
+	}
+	if c.oldest.IsZero() {
+		c.oldest = now
+	}
+	c.hb.Unlock()
+	c.send(pingFrame(framePing, id, taken))
+}
+
+func (c *conn) pong(id uint32) {
+	c.hb.Lock()
+	sent, ok := c.pings[id]
+	for i := range c.pings { // the channel is ordered: earlier ones are answered too
+		if int32(id-i) >= 0 {
+			delete(c.pings, i)
+		}
+	}
+	c.oldest = time.Time{}
+	for _, t := range c.pings {
+		if c.oldest.IsZero() || t.Before(c.oldest) {
+			c.oldest = t
+		}
+	}
+	c.hb.Unlock()
+	if ok {
+		c.l.roundTrip(time.Since(sent))
+	}
+}
+
+// waiting returns when the oldest unanswered heartbeat was sent.
+func (c *conn) waiting() time.Time {
+	c.hb.Lock()
+	defer c.hb.Unlock()
+	return c.oldest
+}
+
+// sample notes whether any DTLS packet arrived on the selected pair since the
+// last look: acknowledgements count as life too.
+func (c *conn) sample(now time.Time) {
+	s, ok := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	if ok && s.BytesReceived != c.inBytes {
+		c.inBytes, c.inAt = s.BytesReceived, now
+	}
+}
+
+// quiet returns when the connection counts as stale if nothing is heard, and
+// whether it does now.
+func (c *conn) quiet(now time.Time) (at time.Time, stale bool) {
+	w := c.waiting()
+	if w.IsZero() {
+		return time.Time{}, false
+	}
+	limit := max(staleAfter, 3*c.l.smoothed())
+	at = w.Add(limit)
+	if now.Before(at) {
+		return at, false
+	}
+	// The heartbeat may queue behind bulk data: other life counts, for a while.
+	heard := c.l.start.Add(time.Duration(c.heardAt.Load()))
+	c.sample(now)
+	if c.inAt.After(heard) {
+		heard = c.inAt
+	}
+	if deaf := w.Add(deafAfter); now.Before(deaf) && heard.After(w) {
+		if at = heard.Add(limit); now.Before(at) {
+			return at, false
+		}
+	}
+	return now, true
+}
+
+// fault words
+
+func errNoWay(cause error) *fault.Error {
+	return fault.Wrap(cause, fault.Offline, "peer.connect", "The two computers could not find a way to each other.", "Daypass keeps trying. If it lasts, one of the networks may block it.")
+}
+
+func errHostile(cause error) *fault.Error {
+	if errors.Is(cause, errBinding) {
+		return fault.Wrap(cause, fault.Hostile, "peer.binding", "Somebody may be listening in between: the connection did not prove that it goes straight to the paired computer.", "The connection was closed. Do not continue on this network.")
+	}
+	return fault.Wrap(cause, fault.Hostile, "peer.protocol", "The other computer sent something that is not allowed.", "The connection was closed for safety.")
+}
