@@ -93,18 +93,18 @@ type Refusal int
 
 // The refusals.
 const (
-	RefusedFault       Refusal = iota // Model.Fault tells it in its own words
-	AlreadyThere                      // a host runs already on this display; Model.Other names its session
-	NoDisplay                         // no display to show
-	Wayland                           // the desktop runs on Wayland
-	LinkExpired                       // the invitation is over
-	LinkUsed                          // the link was used on another computer, or for a session that is over
-	CompanySuspended                  // the server does not serve this company now
-	ServerUnreachable                 // may be tried again
-	SystemUnsupported                 // this system or version cannot do it
-	OtherChosen                       // two computers answered, the technician chose the other one
-	Locked                            // too many wrong codes
-	TechnicianCancelled               // the technician took the invitation back
+	RefusedFault        Refusal = iota // Model.Fault tells it in its own words
+	AlreadyThere                       // a host runs already on this display; Model.Other names its session
+	NoDisplay                          // no display to show
+	Wayland                            // the desktop runs on Wayland
+	LinkExpired                        // the invitation is over
+	LinkUsed                           // the link was used on another computer, or for a session that is over
+	CompanySuspended                   // the server does not serve this company now
+	ServerUnreachable                  // may be tried again
+	SystemUnsupported                  // this system or version cannot do it
+	OtherChosen                        // two computers answered, the technician chose the other one
+	Locked                             // too many wrong codes
+	TechnicianCancelled                // the technician took the invitation back
 )
 
 // LineKind is what happened, for the list "What was done".

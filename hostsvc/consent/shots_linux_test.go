@@ -1,0 +1,198 @@
+package consent
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+)
+
+// states are every page there is, by name.
+func states(now time.Time) map[string]Model {
+	who := Model{
+		Now: now, Server: "help.contoso.example", Company: "Contoso IT", Technician: "Mia Roth",
+		Rights: grant.View | grant.Control | grant.Clipboard, Allowed: grant.View | grant.Control | grant.Clipboard,
+	}
+	with := func(f func(*Model)) Model { m := who; f(&m); return m }
+	live := func(f func(*Model)) Model {
+		return with(func(m *Model) {
+			m.Screen, m.Expires = Connected, now.Add(18*time.Hour+4*time.Minute)
+			m.Events = []Line{
+				{At: now.Add(-6 * time.Hour), Kind: LineActivated},
+				{At: now.Add(-4 * time.Hour), Kind: LineWatching, Rights: grant.View | grant.Control},
+				{At: now.Add(-3 * time.Hour), Kind: LineClipboardIn},
+				{At: now.Add(-2 * time.Hour), Kind: LineLeft},
+			}
+			f(m)
+		})
+	}
+	s := map[string]Model{
+		"starting":   {},
+		"link":       {Screen: AskLink},
+		"link-file":  {Screen: AskLink, Link: LinkFile},
+		"link-cut":   {Screen: AskLink, Link: LinkCut},
+		"connecting": with(func(m *Model) { m.Screen, m.Technician, m.Company = Connecting, "", "" }),
+		"waiting":    with(func(m *Model) { m.Screen, m.Progress = Connecting, WaitingForTechnician }),
+		"code":       with(func(m *Model) { m.Screen, m.Expires = EnterCode, now.Add(24*time.Hour) }),
+		"code-slip":  with(func(m *Model) { m.Screen, m.Code = EnterCode, CodeSlip }),
+		"code-wrong": with(func(m *Model) { m.Screen, m.Code, m.CodeLeft = EnterCode, CodeWrong, 2 }),
+		"code-last":  with(func(m *Model) { m.Screen, m.Code, m.CodeLeft = EnterCode, CodeWrong, 1 }),
+		"code-new":   with(func(m *Model) { m.Screen, m.Code = EnterCode, CodeNew }),
+		"code-lock":  with(func(m *Model) { m.Screen, m.Code = EnterCode, CodeLocked }),
+		"quiet":      live(func(m *Model) {}),
+		"watching":   live(func(m *Model) { m.Watching, m.Doing = true, grant.View|grant.Control }),
+		"viewing":    live(func(m *Model) { m.Watching, m.Doing, m.Allowed = true, grant.View, grant.View }),
+		"paused":     live(func(m *Model) { m.Watching, m.Paused = true, true }),
+		"offline":    live(func(m *Model) { m.Offline = true }),
+		"ending":     with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
+		"removed": with(func(m *Model) {
+			m.Screen = Removed
+			m.Report = &Report{By: grant.ByCustomer, At: now, Clean: true, Told: true, Receipt: true, Removed: []string{"the program in its own folder", "the keys of this session", "the note that a session is running"}}
+		}),
+		"removed-saved": with(func(m *Model) {
+			m.Screen = Removed
+			m.Report = &Report{By: grant.ByTechnician, At: now, Clean: true, Told: false, Receipt: true, SavedTo: "Desktop/Support receipt 2026-11-22.html"}
+		}),
+		"removed-unclean": with(func(m *Model) {
+			m.Screen = Removed
+			m.Report = &Report{By: grant.ByExpiry, At: now, Told: true, Left: []string{"~/Downloads/Support_ABC.run: delete it by hand"}, Removed: []string{"the keys of this session"}}
+		}),
+	}
+	for n, r := range map[string]Refusal{
+		"fault": RefusedFault, "already": AlreadyThere, "no-display": NoDisplay, "wayland": Wayland, "expired": LinkExpired, "used": LinkUsed,
+		"suspended": CompanySuspended, "unreachable": ServerUnreachable, "unsupported": SystemUnsupported, "other": OtherChosen,
+		"locked": Locked, "cancelled": TechnicianCancelled,
+	} {
+		s["refused-"+n] = with(func(m *Model) {
+			m.Screen, m.Refusal, m.Other = Refused, r, "Jon Kim from Fabrikam"
+			if r == ServerUnreachable || r == RefusedFault {
+				m.Fault = fault.Wrap(fmt.Errorf("dial tcp 192.0.2.1:443: connection refused"), fault.Offline, "rendezvous.info", "The server did not answer.", "Check the connection and try again.")
+			}
+		})
+	}
+	return s
+}
+
+// desk is an X display of this test with a window manager.
+type desk struct {
+	t       *testing.T
+	display string
+	dir     string
+}
+
+func startDesk(t *testing.T, size string) *desk {
+	t.Helper()
+	for _, c := range []string{"Xvfb", "openbox", "xdotool", "import"} {
+		if _, err := exec.LookPath(c); err != nil {
+			t.Fatalf("this test needs %s: %v", c, err)
+		}
+	}
+	d := &desk{t: t, dir: t.TempDir()}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", size+"x24", "-nolisten", "tcp", "-noreset", "+extension", "XINERAMA")
+	c.ExtraFiles = []*os.File{w}
+	d.start(c)
+	w.Close()
+	b := make([]byte, 16)
+	n, err := r.Read(b)
+	r.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.display = ":" + strings.TrimSpace(string(b[:n]))
+	t.Setenv("DISPLAY", d.display)
+	t.Setenv("NO_AT_BRIDGE", "1")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+	t.Setenv("XDG_RUNTIME_DIR", d.dir)
+	wm := exec.Command("openbox", "--sm-disable")
+	wm.Env = append(os.Environ(), "HOME="+d.dir)
+	d.start(wm)
+	d.wait("a window manager", func() bool {
+		out, err := exec.Command("xdotool", "getdisplaygeometry").CombinedOutput()
+		return err == nil && len(out) > 0
+	})
+	return d
+}
+
+func (d *desk) start(c *exec.Cmd) {
+	d.t.Helper()
+	if err := c.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() {
+		c.Process.Kill()
+		c.Wait()
+	})
+}
+
+// wait is for things that another process does: there is nothing to wait on.
+func (d *desk) wait(what string, f func() bool) {
+	d.t.Helper()
+	end := time.Now().Add(20 * time.Second)
+	for !f() {
+		if time.Now().After(end) {
+			d.t.Fatalf("waited for %s in vain", what)
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+func (d *desk) run(name string, args ...string) string {
+	d.t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		d.t.Fatalf("%s %v: %v: %s", name, args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func testLog(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// TestShots draws every state with DAYPASS_SHOTS=folder, to look at.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("DAYPASS_SHOTS")
+	if dir == "" {
+		t.Skip("only with DAYPASS_SHOTS=folder")
+	}
+	kind, lang := os.Getenv("DAYPASS_SHOTS_KIND"), os.Getenv("DAYPASS_SHOTS_LANG")
+	if kind == "" {
+		kind = KindGTK
+	}
+	size := os.Getenv("DAYPASS_SHOTS_SIZE")
+	if size == "" {
+		size = "1280x800"
+	}
+	d := startDesk(t, size)
+	exec.Command("xsetroot", "-solid", "#5a7184").Run()
+	v, err := Open(kind, lang, testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	now := time.Now()
+	only := os.Getenv("DAYPASS_SHOTS_ONLY")
+	for n, m := range states(now) {
+		if only != "" && !strings.Contains(only, n) {
+			continue
+		}
+		v.Show(m)
+		time.Sleep(700 * time.Millisecond)
+		if h := v.Bar(); m.Watching && !h.Shown {
+			t.Errorf("%s: bar not shown: %+v", n, h)
+		}
+		d.run("import", "-window", "root", filepath.Join(dir, kind+"-"+n+".png"))
+	}
+}
