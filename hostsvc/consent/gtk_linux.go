@@ -35,19 +35,19 @@ var gtk struct {
 	schemaHasKey   func(schema obj, key string) bool
 	settingsNew    func(id string) obj
 	settingsString func(s obj, key string) uintptr
-	setProgramName func(name string)
+	setenv         func(key, value string, overwrite bool) bool
+	busGet         func(kind int32, cancel obj, err *uintptr) obj
+	busKeep        func(bus obj, exit bool)
 	setPrgname     func(name string)
 	// GDK
-	allowBackends  func(list string)
-	eventHandler   func(fn, data, destroy uintptr)
-	eventType      func(ev uintptr) int32
-	eventSource    func(ev uintptr) obj
-	deviceName     func(dev obj) string
-	eventKeyval    func(ev uintptr, key *uint32) bool
-	screenDefault  func() obj
-	screenHeight   func(s obj) int32
-	displayName    func(d obj) string
-	displayDefault func() obj
+	allowBackends func(list string)
+	eventHandler  func(fn, data, destroy uintptr)
+	eventType     func(ev uintptr) int32
+	eventSource   func(ev uintptr) obj
+	deviceName    func(dev obj) string
+	eventKeyval   func(ev uintptr, key *uint32) bool
+	screenDefault func() obj
+	screenHeight  func(s obj) int32
 	// GTK
 	initCheck     func(argc, argv uintptr) bool
 	main, quit    func()
@@ -61,10 +61,8 @@ var gtk struct {
 	windowDefault func(w, widget obj)
 	windowIcon    func(w obj, name string)
 	showAll       func(w obj)
-	hide          func(w obj)
 	destroy       func(w obj)
 	add           func(c, w obj)
-	remove        func(c, w obj)
 	boxNew        func(vertical, spacing int32) obj
 	packStart     func(b, w obj, expand, fill bool, pad uint32)
 	packEnd       func(b, w obj, expand, fill bool, pad uint32)
@@ -123,7 +121,6 @@ var gtk struct {
 	chooserEnd    func(d obj)
 	// ATK
 	atkName func(a obj, s string)
-	atkDesc func(a obj, s string)
 	// cairo
 	cairoColor  func(cr obj, r, g, b float64)
 	cairoWidth  func(cr obj, w float64)
@@ -218,8 +215,6 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.eventKeyval, gdk, "gdk_event_get_keyval"},
 		{&gtk.screenDefault, gdk, "gdk_screen_get_default"},
 		{&gtk.screenHeight, gdk, "gdk_screen_get_height"},
-		{&gtk.displayDefault, gdk, "gdk_display_get_default"},
-		{&gtk.displayName, gdk, "gdk_display_get_name"},
 		{&gtk.initCheck, lib, "gtk_init_check"},
 		{&gtk.main, lib, "gtk_main"},
 		{&gtk.quit, lib, "gtk_main_quit"},
@@ -233,10 +228,8 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.windowDefault, lib, "gtk_window_set_default"},
 		{&gtk.windowIcon, lib, "gtk_window_set_icon_name"},
 		{&gtk.showAll, lib, "gtk_widget_show_all"},
-		{&gtk.hide, lib, "gtk_widget_hide"},
 		{&gtk.destroy, lib, "gtk_widget_destroy"},
 		{&gtk.add, lib, "gtk_container_add"},
-		{&gtk.remove, lib, "gtk_container_remove"},
 		{&gtk.boxNew, lib, "gtk_box_new"},
 		{&gtk.packStart, lib, "gtk_box_pack_start"},
 		{&gtk.packEnd, lib, "gtk_box_pack_end"},
@@ -294,7 +287,6 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.chooserAsk, lib, "gtk_file_chooser_set_do_overwrite_confirmation"},
 		{&gtk.chooserFile, lib, "gtk_file_chooser_get_filename"},
 		{&gtk.atkName, atk, "atk_object_set_name"},
-		{&gtk.atkDesc, atk, "atk_object_set_description"},
 		{&gtk.cairoColor, cairo, "cairo_set_source_rgb"},
 		{&gtk.cairoWidth, cairo, "cairo_set_line_width"},
 		{&gtk.cairoArc, cairo, "cairo_arc"},
