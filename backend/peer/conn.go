@@ -257,7 +257,6 @@ func (c *conn) onControl(b []byte) {
 	case frameAck:
 		err = ctl.confirmed(f.n)
 	case frameBye:
-		c.send([]byte{frameByeAck})
 		reason := strings.ToValidUTF8(string(f.body), "\uFFFD")
 		c.l.do(func() { c.l.gotBye(c, reason) })
 	case frameByeAck:

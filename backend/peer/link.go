@@ -688,8 +688,7 @@ func (l *Link) sayBye(c *conn) {
 	c.send(append([]byte{frameBye}, r...))
 }
 
-// gotBye: the peer closes its Link. It was acknowledged; the peer closes the
-// connection.
+// gotBye: the peer closes its Link, and the connection once we acknowledge.
 func (l *Link) gotBye(c *conn, reason string) {
 	if c.stopped || c != l.cur {
 		return
@@ -699,6 +698,7 @@ func (l *Link) gotBye(c *conn, reason string) {
 	}
 	c.bye = true
 	c.by = time.Now().Add(time.Second)
+	c.send([]byte{frameByeAck}) // after the event is certain: the end may follow at once
 	l.emit(Event{State: l.State(), Bye: reason})
 }
 
