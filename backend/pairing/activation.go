@@ -67,6 +67,7 @@ const (
 	Locked                  // B: the session's tries are used up; nothing but a new session helps
 	OtherChosen             // H: the technician chose another computer
 	Confirmed               // B: the code was right: Rights. Result has the pin. Now sign Activated
+	Waiting                 // H: the console knows this computer; the technician has not chosen it yet. The link is the right one
 	Done                    // C: the host holds its pin too. H does not get it: for it Confirmed is the end
 )
 

@@ -113,7 +113,9 @@ func want(t testing.TB, evs []Event, k ...EventKind) {
 
 func (r *rig) choose(code Code) {
 	r.t.Helper()
-	want(r.t, r.pump([][]byte{r.host.Hello()}, nil), HostAnswered)
+	if got := kinds(r.pump([][]byte{r.host.Hello()}, nil)); got[0] != HostAnswered || len(got) > 2 {
+		r.t.Fatalf("events %v", got)
+	}
 	out, err := r.console.Choose()
 	if err != nil {
 		r.t.Fatal(err)
@@ -338,7 +340,7 @@ func TestTwoComputersOnOneLink(t *testing.T) {
 	second := r.newHost(r.link)
 	other := r.newConsole(r.cd, r.link)
 	evs, _ := pump(second, other, [][]byte{second.Hello()}, nil, nil)
-	want(t, evs, HostAnswered)
+	want(t, evs, HostAnswered, Waiting)
 	code := NewCode()
 	r.choose(code)
 	evs, _ = pump(second, other, nil, other.Reject(), nil)

@@ -215,6 +215,8 @@ func (a *ConsoleActivation) onHello(body []byte) ([][]byte, Event, error) {
 		case a.chosen && a.pin == nil:
 			out, err := a.Choose()
 			return out, Event{}, err
+		case a.pin == nil:
+			return a.waiting(), Event{}, nil
 		}
 		return nil, Event{}, nil
 	}
@@ -226,7 +228,12 @@ func (a *ConsoleActivation) onHello(body []byte) ([][]byte, Event, error) {
 	}
 	a.report.cut()
 	a.host, a.answered = h, true
-	return nil, Event{Kind: HostAnswered, Peer: h.id, Report: a.report}, nil
+	return a.waiting(), Event{Kind: HostAnswered, Peer: h.id, Report: a.report}, nil
+}
+
+// waiting tells a host that its link is right while the technician chooses.
+func (a *ConsoleActivation) waiting() [][]byte {
+	return [][]byte{frame(a.macKey, a.host.hash[:], msgWaiting, nil)}
 }
 
 func (a *ConsoleActivation) onShare(body []byte) ([][]byte, Event, error) {

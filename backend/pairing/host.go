@@ -25,6 +25,7 @@ type HostActivation struct {
 	status    uint32 // latest status seen
 	ask       bool   // the technician sees a code
 	chosen    bool   // a console hello was accepted
+	waiting   bool   // the console knows us
 	rejected  bool
 	committed bool
 	tries     int // confirms sent without an answer that proves the code
@@ -125,6 +126,13 @@ func (a *HostActivation) Handle(msg []byte) (out [][]byte, ev Event, err error) 
 		}
 		a.rejected = true
 		return nil, Event{Kind: OtherChosen}, nil
+	}
+	if typ == msgWaiting {
+		if len(body) != 0 || a.chosen || a.rejected || a.waiting || !a.authentic(a.host.hash[:], msg) {
+			return nil, Event{}, ErrDropped
+		}
+		a.waiting = true
+		return nil, Event{Kind: Waiting}, nil
 	}
 	if !a.chosen || a.rejected || !a.authentic(a.th[:], msg) {
 		return nil, Event{}, ErrDropped

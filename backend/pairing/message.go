@@ -31,6 +31,7 @@ const (
 	msgStatus         byte = 8
 	msgReady          byte = 9
 	msgReject         byte = 10
+	msgWaiting        byte = 11
 )
 
 const macSize = 32

@@ -116,7 +116,7 @@ func TestServerWithThePasswordInTheMiddle(t *testing.T) {
 		}
 		evilHost := r.newHost(r.link)
 		// towards the true console
-		want(t, mustPump(evilHost, r.console, [][]byte{evilHost.Hello()}, nil), HostAnswered)
+		want(t, mustPump(evilHost, r.console, [][]byte{evilHost.Hello()}, nil), HostAnswered, Waiting)
 		out, _ := r.console.Choose()
 		more, _ := r.console.SetCode(code, r.clock.Add(CodeLife))
 		mustPump(evilHost, r.console, nil, append(out, more...))
