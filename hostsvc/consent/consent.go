@@ -194,7 +194,7 @@ const (
 	Stop                               // stop at once, locally first
 	Resume                             // after Stop
 	EndAndRemove                       // confirmed by the customer
-	SaveReceipt                        // Path: the file the customer chose; empty: take ReceiptPath
+	SaveReceipt                        // Path: the file the customer chose, or ReceiptPath where nothing can be chosen
 	Retry                              // try again after a refusal that may pass
 	Cancel                             // do not go on and remove: before activation, or unasked call
 	Leave                              // close the window after Removed or Refused

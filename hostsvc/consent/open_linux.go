@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"daypass/backend/fault"
 )
@@ -82,6 +84,7 @@ func startBar(p *presenter, open func(), log *slog.Logger) *bar {
 		log.Warn("the bar cannot be shown", "err", err)
 		return nil
 	}
+	b.setDark(wantsDark())
 	return b
 }
 
@@ -128,4 +131,28 @@ func (v *bareView) Close() error {
 	}
 	v.p.close()
 	return nil
+}
+
+// wantsDark tells whether the system wants dark windows, as far as it can be
+// known without GTK: GTK_THEME, else GTK's settings file.
+func wantsDark() bool {
+	if t := os.Getenv("GTK_THEME"); t != "" {
+		return strings.HasSuffix(strings.ToLower(t), "dark")
+	}
+	conf, err := os.UserConfigDir()
+	if err != nil {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(conf, "gtk-3.0", "settings.ini"))
+	if err != nil {
+		return false // no such settings: light
+	}
+	for _, l := range strings.Split(strings.ToLower(string(b)), "\n") {
+		k, v, _ := strings.Cut(l, "=")
+		k, v = strings.TrimSpace(k), strings.TrimSpace(v)
+		if (k == "gtk-application-prefer-dark-theme" && (v == "1" || v == "true")) || (k == "gtk-theme-name" && strings.HasSuffix(v, "-dark")) {
+			return true
+		}
+	}
+	return false
 }

@@ -123,6 +123,9 @@ func (p *presenter) press(id string, in input) bool {
 	case "retry":
 		p.emit(Action{Kind: Retry})
 	case "save-receipt":
+		if in.Path == "" {
+			in.Path = ReceiptPath(p.w.Lang)
+		}
 		p.emit(Action{Kind: SaveReceipt, Path: in.Path})
 	}
 	return true
