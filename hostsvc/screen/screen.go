@@ -48,7 +48,8 @@ type Capture interface {
 	// Take returns what happened since the last Take and never waits. The
 	// first one damages the whole display. Whatever changes a pixel before
 	// a Grab is in a Take before it or after it, never in none. Damage that
-	// was taken is the caller's to grab: it is not said again.
+	// was taken is the caller's to grab: until some Grab, further changes
+	// inside it may not be said again.
 	Take() Damage
 	// Grab reads the rectangles (inside the display) from the display into
 	// dst, which has the display's size. Pixels are what the display shows
