@@ -36,7 +36,7 @@ const (
 	deafAfter = 10 * time.Second
 
 	tagTimeout     = 5 * time.Second        // from an open control channel to a verified tag and hello
-	connectTimeout = 15 * time.Second       // from the answer to an open control channel
+	connectTimeout = 12 * time.Second       // from the answer to an open control channel
 	restartTimeout = 4 * time.Second        // from an ICE restart's answer to something heard
 	gatherWait     = 100 * time.Millisecond // how long an offer waits to carry first candidates itself
 	askEvery       = 500 * time.Millisecond // first repetition of an unanswered message; grows by half each time
@@ -48,7 +48,8 @@ const (
 	iceTimeout     = 5 * time.Second
 	sendTimeout    = 5 * time.Second
 	serversFresh   = 30 * time.Minute // ICE servers are reused for reconnects in this time
-	maxRestarts    = 2                // ICE restarts without success before a new connection
+	maxChecks      = 60               // unanswered ICE checks of a pair, 0.2 s apart: as long as connectTimeout
+	maxRestarts    = 3                // ICE restarts without success before a new connection
 
 	// Bytes that may wait for acknowledgement. Control has a window of its own.
 	inputLimit   = 64 << 10
@@ -75,6 +76,7 @@ func newAPI(cfg *Config, log *slog.Logger) (*webrtc.API, error) {
 	// disconnected, failed, keep-alive. Without an ICE restart pion never
 	// comes back from failed; the Link restarts long before.
 	se.SetICETimeouts(3*time.Second, 20*time.Second, time.Second)
+	se.SetICEMaxBindingRequests(maxChecks)
 	// How long a better kind of candidate is waited for: opens through NAT in
 	// 0.22 s instead of 1.02.
 	se.SetHostAcceptanceMinWait(0)
