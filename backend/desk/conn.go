@@ -198,7 +198,7 @@ func (d *Desk) dial(l *live) {
 	id := l.id()
 	b := &box{now: &d.boxNow, id: id, inst: l.pin.Instance, in: make(chan []byte, 64)}
 	link := d.cfg.Dial(d.ctx, peer.Config{
-		Device: d.dev, Pin: pin, Mailbox: b, LAN: d.server.LAN, Hello: hello, Log: d.log,
+		Device: d.dev, Pin: pin, Mailbox: b, LAN: d.local, Hello: hello, Log: d.log,
 		Epochs: &epochs{vault: d.cfg.Vault, name: pinName(id), rec: rec, log: func(err error) { d.log.Warn("epoch not stored", "error", err) }},
 		ICE: func(ctx context.Context) ([]rendezvous.ICEServer, error) {
 			var sig Signaling

@@ -119,9 +119,11 @@ type Config struct {
 	Dir     string // profile, exists, 0700
 	Version string
 	Lab     bool // vault in memory, said in every snapshot
-	Vault   *account.Vault
-	System  System
-	Log     *slog.Logger // nil: silent
+	// Fatal, if set, is why the console cannot run; it is all the page shows.
+	Fatal  error
+	Vault  *account.Vault
+	System System
+	Log    *slog.Logger // nil: silent
 	// Embed starts the server inside the console, CreateAdmin makes its first
 	// account before. nil where there is none.
 	Embed       func(context.Context, EmbedConfig) (Embedded, error)
@@ -165,6 +167,7 @@ type Desk struct {
 	srvGone   chan struct{} // closed when the present server's goroutines ended
 	embedded  Embedded
 	server    Server
+	local     bool // the server is on this computer or network: loopback candidates are wanted
 	health    rendezvous.Health
 	profile   *rendezvous.Profile
 	limits    Limits
@@ -210,6 +213,10 @@ func New(cfg Config) *Desk {
 	}
 	go d.run()
 	d.wg.Go(d.emitter)
+	if cfg.Fatal != nil {
+		d.post(func() { d.fail(cfg.Fatal) })
+		return d
+	}
 	d.wg.Go(d.start)
 	return d
 }

@@ -294,7 +294,8 @@ func (d *Desk) connect(u *url.URL, kind string) {
 	if kind != "embedded" {
 		lan = ""
 	}
-	d.server = Server{Kind: kind, URL: u.String(), LANAddress: lan, Insecure: u.Scheme == "http", LAN: kind == "embedded" || isLocal(u)}
+	d.server = Server{Kind: kind, URL: u.String(), LANAddress: lan, LAN: lan != "", Insecure: u.Scheme == "http"}
+	d.local = kind == "embedded" || isLocal(u)
 	ctx, cancel := context.WithCancel(d.ctx)
 	gone := make(chan struct{})
 	d.stopSrv, d.srvGone = cancel, gone
@@ -383,7 +384,7 @@ func (d *Desk) enter(ctx context.Context, sig Signaling, kind string) (rendezvou
 	d.post(func() {
 		if d.sig == sig {
 			d.health = h
-			d.server.Insecure, d.server.LAN = h.Insecure, h.LAN || d.server.LAN
+			d.server.Insecure, d.local = h.Insecure, h.LAN || d.local
 		}
 	})
 	if sig.SignedIn() {

@@ -115,7 +115,7 @@ func (d *Desk) show(l *live) Session {
 		out.Link = l.link
 		for i, w := range l.hosts {
 			if r, ok := w.act.Host(); ok && l.present(i, w) {
-				out.Waiting = append(out.Waiting, Waiting{Instance: i.String(), Computer: r.Computer, OS: r.OS, User: r.User, Since: ms(w.since), Chosen: i == l.chosen})
+				out.Waiting = append(out.Waiting, Waiting{Instance: i.String(), Computer: r.Computer, OS: r.OS, User: r.User, TimeZone: r.TimeZone, Since: ms(w.since), Chosen: i == l.chosen})
 			}
 		}
 		slices.SortFunc(out.Waiting, func(a, b Waiting) int {

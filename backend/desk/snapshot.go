@@ -195,6 +195,7 @@ type Waiting struct {
 	Computer string `json:"computer"`
 	OS       string `json:"os"`
 	User     string `json:"user"`
+	TimeZone string `json:"timeZone"`
 	Since    int64  `json:"since"`
 	Chosen   bool   `json:"chosen"`
 }

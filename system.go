@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	_ "embed"
+
+	"daypass/backend/console"
+	"daypass/backend/desk"
+	"daypass/signaling/server"
+)
+
+//go:embed build/appicon.png
+var icon []byte
+
+var (
+	errNoWindow = errors.New("the window is not open yet")
+	errSlow     = errors.New("the program that owns the clipboard does not answer")
+)
+
+// embedServer gives the desk the signaling server that runs inside the console.
+func embedServer(cfg *desk.Config, log *slog.Logger) {
+	cfg.CreateAdmin = func(ctx context.Context, dir, email, name, company string) (string, string, error) {
+		a, err := server.CreateAdmin(ctx, dir, email, name, company)
+		return a.Email, a.Password, err
+	}
+	cfg.Embed = func(ctx context.Context, e desk.EmbedConfig) (desk.Embedded, error) {
+		sc := server.Config{DataDir: e.DataDir, Listen: "127.0.0.1:0", Downloads: downloads(), Log: log, Embedded: true}
+		if e.LAN != "" {
+			sc.Listen, sc.InsecureLAN = net.JoinHostPort(e.LAN, "0"), true
+		}
+		s, err := server.Start(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+}
+
+// downloads is the folder of the customers' programs: beside this program, or
+// where the build puts them.
+func downloads() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(exe); err == nil {
+		exe = real
+	}
+	for _, d := range []string{filepath.Join(filepath.Dir(exe), "downloads"), filepath.Join(filepath.Dir(exe), "..", "build", "bin", "downloads")} {
+		if st, err := os.Stat(d); err == nil && st.IsDir() {
+			return d
+		}
+	}
+	return ""
+}
+
+func lanAddresses() []desk.LANAddress {
+	list, err := server.LANAddresses()
+	if err != nil {
+		return nil
+	}
+	out := []desk.LANAddress{}
+	for _, a := range list {
+		out = append(out, desk.LANAddress{Address: a.Address.String(), Name: a.Name})
+	}
+	return out
+}
+
+// systemChecks are the doctor's findings on this computer.
+func systemChecks() []console.Check {
+	d := downloads()
+	var programs []string
+	if d != "" {
+		if list, err := os.ReadDir(d); err == nil {
+			for _, e := range list {
+				programs = append(programs, e.Name())
+			}
+		}
+	}
+	check := func(name string, ok bool, detail, hint string) console.Check {
+		if ok {
+			hint = ""
+		}
+		return console.Check{Name: name, OK: ok, Detail: detail, Hint: hint}
+	}
+	lan := lanAddresses()
+	addresses := make([]string, 0, len(lan))
+	for _, a := range lan {
+		addresses = append(addresses, a.Address+" ("+a.Name+")")
+	}
+	out := []console.Check{
+		check("Customers' programs", len(programs) > 0, strings.Join(programs, ", "), "Build them with make; they belong in a folder named downloads beside this program."),
+		check("Network", len(lan) > 0, strings.Join(addresses, ", "), "Connect this computer to a network."),
+	}
+	if runtime.GOOS == "linux" {
+		nodes, err := filepath.Glob("/dev/dri/renderD*")
+		detail := "none; the page is painted without it"
+		if err == nil && len(nodes) > 0 {
+			detail = strings.Join(nodes, ", ")
+		}
+		out = append(out, check("Graphics", true, detail, ""))
+	}
+	return out
+}
+
+// licences lists the Go modules in this program. Their kinds are kept by the
+// rules for dependencies: permissive ones only.
+func licences() []console.Licence {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return []console.Licence{}
+	}
+	out := []console.Licence{}
+	for _, m := range info.Deps {
+		out = append(out, console.Licence{Name: m.Path, Version: m.Version, Licence: licenceOf(m.Path)})
+	}
+	slices.SortFunc(out, func(a, b console.Licence) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// licenceOf knows the kinds by the owner's habit; what it does not know says
+// where to look.
+func licenceOf(path string) string {
+	for prefix, kind := range map[string]string{
+		"golang.org/x/": "BSD-3-Clause", "github.com/pion/": "MIT", "github.com/wailsapp/": "MIT", "github.com/coder/websocket": "ISC",
+		"github.com/flynn/noise": "BSD-3-Clause", "github.com/gtank/ristretto255": "BSD-3-Clause", "filippo.io/edwards25519": "BSD-3-Clause",
+		"github.com/mattn/": "MIT", "github.com/zalando/go-keyring": "MIT", "github.com/wneessen/go-mail": "MIT", "github.com/klauspost/compress": "BSD-3-Clause",
+		"github.com/godbus/dbus": "BSD-2-Clause", "github.com/leaanthony/": "MIT", "github.com/google/uuid": "BSD-3-Clause", "github.com/gorilla/websocket": "BSD-3-Clause",
+	} {
+		if strings.HasPrefix(path, prefix) {
+			return kind
+		}
+	}
+	return "see its repository"
+}
