@@ -1,0 +1,200 @@
+// Command signaling is the Daypass signaling server: it introduces consoles and
+// hosts to each other, keeps the limits, serves the deployment page and relays
+// what cannot go directly. It could not read a session if it wanted to. The
+// work is in package server; this file only reads the command line.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/version"
+	"daypass/signaling/server"
+)
+
+const usage = `Usage: daypass-signaling VERB [OPTIONS]
+
+  serve         serve consoles, hosts, the deployment page, STUN and TURN
+      --data DIR            database and signing key (made with mode 0700)
+      --listen HOST:PORT    where to listen; plain HTTP on loopback only, but see below
+      --public-url URL      what links begin with, if it is not the address above
+      --downloads DIR       programs for customers: daypass-host-<os>-<arch>[.exe], optional
+                            SHA256SUMS (what differs is not offered) and SIGNER (one line)
+      --insecure-lan        allow plain HTTP on other addresses, said openly everywhere
+      --tls-cert FILE, --tls-key FILE    serve HTTPS, and TURN over TLS, on the same port
+      --turn-listen HOST:PORT    UDP of STUN and TURN (default: the host above, port 3478)
+      --turn-public IP      address in relayed candidates, behind a 1:1 NAT
+      --no-turn             serve neither STUN nor TURN
+      --debug               log more
+  admin create  make an admin and print the complete sign-in as JSON on standard output
+      --data DIR  --email ADDR  [--name NAME]  [--company NAME]
+  verify        check the database, the audit chain and its signed checkpoints
+      --data DIR
+  backup        write database and signing key into a new directory, beside a running server
+      --data DIR  --to DIR
+  restore       copy a backup into an empty data directory and verify it
+      --from DIR  --data DIR
+  version       print the version
+
+Exit status: 0 done, 1 failed, 2 wrong usage. Server, errors and log go to standard error.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+var errUsage = errors.New("usage")
+
+// run is main without the process: it returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := verb(ctx, args, stdout, stderr)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	f := fault.Of(err)
+	fmt.Fprintf(stderr, "daypass-signaling: %s\n", f.Message)
+	if f.Hint != "" {
+		fmt.Fprintf(stderr, "  %s\n", f.Hint)
+	}
+	if f.Err != nil {
+		fmt.Fprintf(stderr, "  (%v)\n", f.Err)
+	}
+	return 1
+}
+
+// flags returns a set that complains on stderr and reports wrong usage.
+func parse(fs *flag.FlagSet, args []string, needed ...string) error {
+	fs.SetOutput(io.Discard)
+	if err := fs.Parse(args); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+		return errUsage
+	}
+	if fs.NArg() > 0 {
+		return errUsage
+	}
+	for _, n := range needed {
+		if fs.Lookup(n).Value.String() == "" {
+			return errUsage
+		}
+	}
+	return nil
+}
+
+func verb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	data := fs.String("data", "", "")
+	switch args[0] {
+	case "help", "-h", "--help":
+		_, err := fmt.Fprint(stdout, usage)
+		return err
+	case "version":
+		_, err := fmt.Fprintln(stdout, "daypass-signaling", version.Version)
+		return err
+	case "serve":
+		return serve(ctx, fs, data, args[1:], stderr)
+	case "admin":
+		if len(args) < 2 || args[1] != "create" {
+			return errUsage
+		}
+		email, name, company := fs.String("email", "", ""), fs.String("name", "", ""), fs.String("company", "", "")
+		if err := parse(fs, args[2:], "data", "email"); err != nil {
+			return err
+		}
+		a, err := server.CreateAdmin(ctx, *data, *email, *name, *company)
+		if err != nil {
+			return err
+		}
+		e := json.NewEncoder(stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(a)
+	case "verify":
+		if err := parse(fs, args[1:], "data"); err != nil {
+			return err
+		}
+		n, c, err := server.Verify(ctx, *data)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(stdout, "ok: %d entries, %d signed checkpoints\n", n, c)
+		return err
+	case "backup":
+		to := fs.String("to", "", "")
+		if err := parse(fs, args[1:], "data", "to"); err != nil {
+			return err
+		}
+		return server.Backup(ctx, *data, *to)
+	case "restore":
+		from := fs.String("from", "", "")
+		if err := parse(fs, args[1:], "data", "from"); err != nil {
+			return err
+		}
+		return server.Restore(ctx, *from, *data)
+	}
+	return errUsage
+}
+
+func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, stderr io.Writer) error {
+	cfg := server.Config{}
+	fs.StringVar(&cfg.Listen, "listen", "", "")
+	fs.StringVar(&cfg.PublicURL, "public-url", "", "")
+	fs.StringVar(&cfg.Downloads, "downloads", "", "")
+	fs.BoolVar(&cfg.InsecureLAN, "insecure-lan", false, "")
+	fs.StringVar(&cfg.TLSCert, "tls-cert", "", "")
+	fs.StringVar(&cfg.TLSKey, "tls-key", "", "")
+	fs.StringVar(&cfg.TURN.Listen, "turn-listen", "", "")
+	fs.BoolVar(&cfg.TURN.Disabled, "no-turn", false, "")
+	public := fs.String("turn-public", "", "")
+	debug := fs.Bool("debug", false, "")
+	if err := parse(fs, args, "data", "listen"); err != nil {
+		return err
+	}
+	if *public != "" {
+		ip, err := netip.ParseAddr(*public)
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "server.start", "--turn-public is not an IP address.", "Give the address that the relay has on the internet.")
+		}
+		cfg.TURN.Public = ip
+	}
+	level := slog.LevelInfo
+	if *debug {
+		level = slog.LevelDebug
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	cfg.DataDir = *data
+	s, err := server.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Wait() }()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		cfg.Log.Info("ending: sockets are asked to come back later")
+	}
+	cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, s.Close(cctx))
+}
