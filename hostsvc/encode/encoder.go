@@ -99,7 +99,7 @@ func newEncoder(w, h int) (*encoder, error) {
 }
 
 // level is the compressor's effort; docs/picture.md has the measurements.
-const level = zstd.SpeedFastest
+const level = zstd.SpeedDefault
 
 // restart begins a new stream: the console's surface is black.
 func (e *encoder) restart() {

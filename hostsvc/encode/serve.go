@@ -266,13 +266,13 @@ func (s *server) step(now time.Time) (next time.Time, err error) {
 	next = earlier(next, s.lookAt)
 	if len(s.flow.open) > 0 {
 		stall := s.flow.open[0].at.Add(stallTime << min(s.retries, 4))
-		if now.After(stall) && s.out.Buffered() == 0 {
+		if !now.Before(stall) && s.out.Buffered() == 0 {
 			s.log.Info("picture: no acknowledgement, beginning again")
 			s.begin = true
 			s.retries++
 			return now, nil
 		}
-		if !now.After(stall) {
+		if now.Before(stall) {
 			next = earlier(next, stall)
 		} else {
 			next = earlier(next, now.Add(stallTime))
