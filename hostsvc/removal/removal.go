@@ -177,6 +177,14 @@ func (j *Journal) Add(it Item) error {
 	return nil
 }
 
+// Discard removes the state folder alone, for a pairing that came to nothing.
+func (j *Journal) Discard() error {
+	if err := remove(Item{Kind: Folder, Path: j.dir}); err != nil {
+		return fmt.Errorf("removal: %w", err)
+	}
+	return nil
+}
+
 // Report is what a removal did: what was there before, and what still is.
 type Report struct {
 	Removed []string `json:"removed"` // phrases of what is gone

@@ -1,0 +1,319 @@
+package host
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+	"daypass/backend/pairing"
+	"daypass/backend/wire"
+	"daypass/hostsvc/consent"
+	"daypass/hostsvc/lease"
+	"daypass/hostsvc/removal"
+)
+
+// ending is an end that was decided; it is final.
+type ending struct {
+	by     grant.EndedBy
+	signed *grant.Signed // by whoever ended it; ours where nobody else did
+	own    bool
+}
+
+// end decides that the session is over. The first one counts. It is stored
+// before anything is done about it, so that a crash does not bring it back.
+func (s *session) end(by grant.EndedBy, signed *grant.Signed) {
+	if s.ended != nil {
+		return
+	}
+	s.gate.Shut()
+	s.stopRemote()
+	e, err := s.st.end(by, signed)
+	if err != nil {
+		s.log.Error("the end could not be stored", "cause", err)
+	}
+	s.ended = e
+	s.log.Info("session ends", "by", by)
+}
+
+func (s *state) end(by grant.EndedBy, signed *grant.Signed) (*ending, error) {
+	e := &ending{by: by, signed: signed}
+	var err error
+	if signed == nil {
+		e.own = true
+		var own grant.Signed
+		if own, err = grant.Sign(s.dev.Ed, grant.ContextEnded, grant.Ended{Session: s.Session, By: by, At: time.Now().UTC()}); err == nil {
+			e.signed = &own
+		}
+	}
+	s.EndedBy, s.Ended = by, e.signed
+	if serr := s.save(); err == nil {
+		err = serr
+	}
+	return e, err
+}
+
+// finish removes everything, tells those who must know, and shows the report.
+func (s *session) finish(ctx context.Context) error {
+	e := s.ended
+	s.show(func(m *consent.Model) {
+		m.Screen, m.Progress, m.Step, m.Steps = consent.Ending, consent.ClosingConnection, 0, 0
+		m.Watching, m.Doing, m.Paused = false, 0, false
+	})
+	if e.own && e.signed != nil {
+		s.send(&wire.End{Ended: *e.signed})
+	}
+	s.send(&wire.Ending{By: e.by})
+	told := make(chan struct{})
+	tell, stop := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
+	defer stop()
+	s.beside(func() {
+		defer close(told)
+		if e.own && e.signed != nil {
+			s.retry(tell, "end", func(c context.Context) error { return s.box.End(c, *e.signed) })
+		}
+	})
+	rep := s.st.journal.Run(context.WithoutCancel(ctx), func(done, all int) {
+		s.show(func(m *consent.Model) {
+			m.Progress, m.Step, m.Steps = consent.RemovingFiles, done, all
+			if done == all {
+				m.Progress = consent.CheckingRemoval
+			}
+		})
+	})
+	removed, err := s.st.removed(rep)
+	ok := false
+	if err != nil {
+		s.log.Error("the removal could not be signed", "cause", err)
+	} else {
+		s.send(&wire.Removed{Removed: removed, Lines: cutLines(rep.Lines())})
+		s.show(func(m *consent.Model) { m.Progress = consent.TellingServer })
+		<-told
+		ok = s.retry(tell, "removed", func(c context.Context) error { return s.box.Removed(c, removed) })
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+	if err := s.link.Close(bye, "removed"); err != nil {
+		s.log.Debug("link not closed", "cause", err)
+	}
+	cancel()
+	s.log.Info("removed", "clean", rep.Clean, "left", len(rep.Left), "told", ok)
+	s.show(func(m *consent.Model) {
+		m.Screen = consent.Removed
+		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok, Receipt: true}
+	})
+	rc := newReceipt(s, e, rep, removed)
+	s.st.dev.Wipe()
+	return s.lastPage(ctx, rc)
+}
+
+func cutLines(in []string) []string {
+	out := make([]string, 0, len(in))
+	for _, l := range in {
+		out = append(out, cut(l))
+	}
+	return out[:min(len(out), wire.MaxReportLines)]
+}
+
+// removed signs what is left of us.
+func (s *state) removed(rep removal.Report) (grant.Signed, error) {
+	h := removal.HashLines(cutLines(rep.Lines()))
+	return grant.Sign(s.dev.Ed, grant.ContextRemoved, grant.Removed{Session: s.Session, At: time.Now().UTC(), Clean: rep.Clean, Report: h[:]})
+}
+
+// retry repeats what is idempotent until the server took it or ctx ends.
+func (r *run) retry(ctx context.Context, what string, f func(context.Context) error) bool {
+	wait := 200 * time.Millisecond
+	for {
+		err := f(ctx)
+		if err == nil {
+			return true
+		}
+		if k := fault.KindOf(err); k != fault.Offline && k != fault.Limit && k != fault.Internal {
+			r.log.Warn("the server does not take it", "what", what, "cause", err)
+			return false
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			r.log.Warn("the server could not be told", "what", what, "cause", err)
+			return false
+		case <-t.C:
+		}
+		wait = min(2*wait, 3*time.Second)
+	}
+}
+
+// lastPage waits until the customer has seen the report.
+func (s *session) lastPage(ctx context.Context, rc *receipt) error {
+	t := time.NewTimer(reportTimeout)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			return nil
+		case f := <-s.posts:
+			f()
+		case a, ok := <-s.actions:
+			if !ok {
+				return nil
+			}
+			switch a.Kind {
+			case consent.Leave, consent.Cancel:
+				return nil
+			case consent.SaveReceipt:
+				path := a.Path
+				if path == "" && s.cfg.ReceiptPath != nil {
+					path = s.cfg.ReceiptPath()
+				}
+				err := rc.save(path)
+				rep := *s.model.Report
+				if rep.SavedTo, rep.Fault = path, nil; err != nil {
+					rep.SavedTo, rep.Fault = "", fault.Of(err)
+				}
+				s.show(func(m *consent.Model) { m.Report = &rep })
+			}
+		}
+	}
+}
+
+// leftover looks for a session that an earlier process began. One that is over,
+// or is not the one this start is for, is removed; the other is returned.
+func (r *run) leftover(ctx context.Context) *state {
+	var found *state
+	cleaned := false
+	for _, dir := range folders(r.cfg.Base) {
+		st, err := loadState(dir)
+		if err != nil {
+			r.log.Warn("what an earlier start left cannot be read: it is removed", "cause", err)
+			r.sweep(ctx, dir)
+			cleaned = true
+			continue
+		}
+		by := st.EndedBy
+		if by == "" && st.Grant != nil && st.rec.Tick(r.cfg.System.Clock(), time.Time{}) == lease.Expired {
+			by = grant.ByExpiry
+		}
+		if by == "" && (found != nil || (r.cfg.Link != nil && r.cfg.Link.Session != st.Session)) {
+			by = grant.ByCustomer
+		}
+		if by == "" {
+			found = st
+			continue
+		}
+		r.finishOld(ctx, st, by)
+		cleaned = true
+	}
+	if cleaned {
+		r.lockAgain() // the journal named the lock's file as well
+	}
+	return found
+}
+
+// sweep removes a folder whose state cannot be read, by its journal if that can.
+func (r *run) sweep(ctx context.Context, dir string) {
+	if j, err := removal.Open(dir); err == nil {
+		j.Run(ctx, nil)
+		return
+	}
+	if err := os.RemoveAll(filepath.Clean(dir)); err != nil { // our own name in our own folder
+		r.log.Warn("folder not removed", "cause", err)
+	}
+}
+
+// finishOld removes an earlier session and tells the server, within a bound.
+func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) removal.Report {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout/2)
+	defer cancel()
+	e := &ending{by: by, signed: st.Ended}
+	if st.EndedBy == "" {
+		var err error
+		if e, err = st.end(by, nil); err != nil {
+			r.log.Error("the end could not be stored", "cause", err)
+		}
+	}
+	rep := st.journal.Run(context.WithoutCancel(ctx), nil)
+	removed, err := st.removed(rep)
+	instance, err2 := st.instance()
+	if err != nil || err2 != nil {
+		r.log.Error("the removal could not be signed", "cause", err)
+		return rep
+	}
+	box := r.connect(pairing.Link{Server: st.server, Session: st.Session}, st.dev.Ed, instance)
+	defer box.Close()
+	if e.signed != nil && (e.own || by == grant.ByCustomer || by == grant.ByExpiry) {
+		r.retry(ctx, "end", func(c context.Context) error { return box.End(c, *e.signed) })
+	}
+	r.retry(ctx, "removed", func(c context.Context) error { return box.Removed(c, removed) })
+	st.pin.Wipe()
+	st.dev.Wipe()
+	return rep
+}
+
+// resume takes up a session of an earlier process.
+func (r *run) resume(ctx context.Context, st *state) error {
+	instance, err := st.instance()
+	if err != nil {
+		return r.refuse(ctx, consent.RefusedFault, err)
+	}
+	r.show(func(m *consent.Model) {
+		m.Screen, m.Progress, m.Server = consent.Connecting, consent.Securing, st.server.Hostname()
+		m.Company, m.Technician = st.Company, st.Technician
+	})
+	box := r.connect(pairing.Link{Server: st.server, Session: st.Session}, st.dev.Ed, instance)
+	if st.Grant == nil {
+		p := &pair{run: r, box: box}
+		tell, cancel := context.WithTimeout(ctx, time.Minute)
+		g := <-p.tell(tell, st)
+		cancel()
+		if g.err == nil {
+			g.err = st.activated(g.signed, r.cfg.System.Clock())
+		}
+		if g.err != nil {
+			box.Close()
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err := st.journal.Discard(); err != nil {
+				r.log.Warn("a pairing that was not granted could not be removed", "cause", err)
+			}
+			return r.refuse(ctx, refusalOf(g.err), g.err)
+		}
+	}
+	return r.serve(ctx, st, box, nil)
+}
+
+// Uninstall finishes the removal of everything that earlier starts left for
+// cfg's display, and returns one report for each session. While a program runs
+// there it fails with *Busy. It needs only Base, Display, System.Connect,
+// System.Clock and Log of cfg.
+func Uninstall(ctx context.Context, cfg Config) ([]removal.Report, error) {
+	dir, err := prepareBase(cfg.Base)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Base = dir
+	r := &run{cfg: cfg, log: cfg.Log}
+	if r.lock, err = Acquire(dir, cfg.Display); err != nil {
+		return nil, err
+	}
+	defer r.tidy()
+	var out []removal.Report
+	for _, d := range folders(dir) {
+		st, err := loadState(d)
+		if err != nil {
+			r.sweep(ctx, d)
+			continue
+		}
+		by := st.EndedBy
+		if by == "" {
+			by = grant.ByCustomer
+		}
+		out = append(out, r.finishOld(ctx, st, by))
+	}
+	return out, nil
+}

@@ -1,0 +1,129 @@
+package host
+
+import (
+	"image"
+	"log/slog"
+	"sync"
+	"time"
+
+	"daypass/backend/wire"
+)
+
+// gate stands between the link and the injector. It is the authority on input:
+// what arrives while it is shut does nothing. Shutting it waits for the event
+// that is being injected, then lets go of everything that is held, so that
+// nothing happens any more when Shut has returned. It is safe for concurrent
+// use.
+type gate struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // guards all following, and the injector
+	inj     Injector
+	open    bool
+	display image.Rectangle
+	tokens  float64
+	filled  time.Time
+	failed  error // latest of Apply, until taken
+}
+
+func newGate(log *slog.Logger) *gate { return &gate{log: log, tokens: inputPerSecond} }
+
+// use gives the gate its injector, which it owns from then on.
+func (g *gate) use(inj Injector) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inj = inj
+}
+
+// Open lets input through to the display with these bounds.
+func (g *gate) Open(display image.Rectangle) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open, g.display = g.inj != nil, display
+}
+
+// Shut stops input and lets go of everything held. It may be called at any
+// time, again too.
+func (g *gate) Shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = false
+	g.release()
+}
+
+// Release lets go of everything held and stays as it is.
+func (g *gate) Release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.release()
+}
+
+func (g *gate) release() {
+	if g.inj == nil {
+		return
+	}
+	if err := g.inj.ReleaseAll(); err != nil {
+		g.log.Warn("keys and buttons could not be released", "cause", err)
+	}
+}
+
+// Take handles one message of the console. now is for the bound: at most
+// inputPerSecond messages a second, as many at once. What lets go of something
+// is never dropped.
+func (g *gate) Take(b []byte, now time.Time) error {
+	m, err := wire.ParseInput(b)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.open {
+		return nil
+	}
+	if !g.filled.IsZero() {
+		g.tokens = min(inputPerSecond, g.tokens+now.Sub(g.filled).Seconds()*inputPerSecond)
+	}
+	g.filled = now
+	lets := m.Kind == wire.InputRelease || ((m.Kind == wire.InputKey || m.Kind == wire.InputButton) && !m.Down)
+	if g.tokens < 1 && !lets {
+		return nil
+	}
+	g.tokens = max(0, g.tokens-1)
+	if m.Kind == wire.InputRelease {
+		g.release()
+		return nil
+	}
+	if (m.Kind == wire.InputMove || m.Kind == wire.InputButton || m.Kind == wire.InputWheel) &&
+		(int(m.X) >= g.display.Dx() || int(m.Y) >= g.display.Dy()) {
+		if !lets {
+			return nil // aimed at a display of another size; the next one fits
+		}
+		m.X, m.Y = min(m.X, uint16(max(0, g.display.Dx()-1))), min(m.Y, uint16(max(0, g.display.Dy()-1)))
+	}
+	if err := g.inj.Apply(m, g.display); err != nil {
+		g.failed = err
+	}
+	return nil
+}
+
+// Failed returns and forgets why the latest event could not be injected.
+func (g *gate) Failed() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.failed
+	g.failed = nil
+	return err
+}
+
+// Close shuts the gate and closes the injector.
+func (g *gate) Close() {
+	g.Shut()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inj != nil {
+		if err := g.inj.Close(); err != nil {
+			g.log.Debug("injector not closed", "cause", err)
+		}
+		g.inj = nil
+	}
+}

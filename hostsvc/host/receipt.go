@@ -1,0 +1,222 @@
+package host
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+	"daypass/hostsvc/consent"
+	"daypass/hostsvc/lease"
+	"daypass/hostsvc/removal"
+)
+
+// receipt is the customer's own copy of what happened: a page to read and the
+// same as JSON with the signed facts, so that others can check it.
+type receipt struct {
+	body receiptBody
+	seal grant.Signed
+	lang string
+}
+
+type receiptBody struct {
+	Session    grant.ID       `json:"session"`
+	Company    string         `json:"company"`
+	Technician string         `json:"technician"`
+	Computer   string         `json:"computer"`
+	Server     string         `json:"server"`
+	Activated  time.Time      `json:"activated"`
+	Ended      time.Time      `json:"ended"`
+	EndedBy    grant.EndedBy  `json:"ended_by"`
+	Rights     []string       `json:"rights"`
+	Done       []receiptLine  `json:"done"`
+	Removal    removal.Report `json:"removal"`
+	HostKey    grant.Key      `json:"host_key"`
+	Facts      receiptFacts   `json:"signed"`
+}
+
+type receiptLine struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+}
+
+type receiptFacts struct {
+	Grant   *grant.Signed `json:"grant"`   // by the server
+	Ended   *grant.Signed `json:"ended"`   // by whoever ended it
+	Removed grant.Signed  `json:"removed"` // by this computer
+}
+
+// sealed is what this computer signs over the receipt.
+type sealed struct {
+	Session grant.ID `json:"session"`
+	SHA256  []byte   `json:"sha256"` // of the receipt's JSON
+}
+
+var rightNames = []struct {
+	right  grant.Rights
+	en, de string
+}{
+	{grant.View, "see the screen", "Bildschirm sehen"},
+	{grant.Control, "use the mouse and the keyboard", "Maus und Tastatur benutzen"},
+	{grant.Clipboard, "exchange copied text", "kopierten Text austauschen"},
+}
+
+func rightsText(r grant.Rights, lang string) (out []string) {
+	for _, n := range rightNames {
+		if r.Has(n.right) {
+			if lang == "de" {
+				out = append(out, n.de)
+			} else {
+				out = append(out, n.en)
+			}
+		}
+	}
+	return out
+}
+
+func lineText(l consent.Line, lang string) string {
+	en := map[consent.LineKind]string{
+		consent.LineActivated: "You allowed the session.", consent.LineWatching: "The screen was opened.", consent.LineLeft: "The screen was closed.",
+		consent.LineRightOn: "You allowed: %s", consent.LineRightOff: "You took back: %s", consent.LineStopped: "You stopped the connection.", consent.LineResumed: "You resumed the connection.",
+		consent.LineClipboardIn: "Text was put on the clipboard.", consent.LineClipboardOut: "Text was fetched from the clipboard.",
+		consent.LineOffline: "The connection was lost.", consent.LineOnline: "The connection came back.", consent.LineText: "%s",
+	}
+	de := map[consent.LineKind]string{
+		consent.LineActivated: "Sie haben die Sitzung erlaubt.", consent.LineWatching: "Der Bildschirm wurde geöffnet.", consent.LineLeft: "Der Bildschirm wurde geschlossen.",
+		consent.LineRightOn: "Sie haben erlaubt: %s", consent.LineRightOff: "Sie haben zurückgenommen: %s", consent.LineStopped: "Sie haben die Verbindung angehalten.", consent.LineResumed: "Sie haben die Verbindung fortgesetzt.",
+		consent.LineClipboardIn: "Text wurde in die Zwischenablage gelegt.", consent.LineClipboardOut: "Text wurde aus der Zwischenablage geholt.",
+		consent.LineOffline: "Die Verbindung wurde unterbrochen.", consent.LineOnline: "Die Verbindung ist wieder da.", consent.LineText: "%s",
+	}
+	f := en[l.Kind]
+	if lang == "de" {
+		f = de[l.Kind]
+	}
+	if !strings.Contains(f, "%s") {
+		return f
+	}
+	what := l.Text
+	if l.Kind != consent.LineText {
+		what = strings.Join(rightsText(l.Rights, lang), ", ")
+	}
+	return fmt.Sprintf(f, what)
+}
+
+// newReceipt makes the receipt and signs it with the device's key.
+func newReceipt(s *session, e *ending, rep removal.Report, removed grant.Signed) *receipt {
+	host := s.cfg.System.Report()
+	r := &receipt{lang: host.Language, body: receiptBody{
+		Session: s.st.Session, Company: s.st.Company, Technician: s.st.Technician, Computer: host.Computer, Server: s.st.server.Host,
+		Activated: s.st.Since, Ended: time.Now().UTC(), EndedBy: e.by, Rights: rightsText(s.st.Rights, host.Language), Removal: rep,
+		HostKey: grant.KeyOf(s.st.dev.Ed), Facts: receiptFacts{Grant: s.st.Grant, Ended: e.signed, Removed: removed},
+	}}
+	for _, l := range s.model.Events {
+		r.body.Done = append(r.body.Done, receiptLine{l.At.UTC(), lineText(l, host.Language)})
+	}
+	b, err := json.Marshal(r.body)
+	if err == nil {
+		h := sha256.Sum256(b)
+		r.seal, err = grant.Sign(s.st.dev.Ed, grant.ContextReceipt, sealed{Session: s.st.Session, SHA256: h[:]})
+	}
+	if err != nil {
+		s.log.Error("the receipt could not be signed", "cause", err)
+	}
+	return r
+}
+
+var page = template.Must(template.New("receipt").Parse(`<!doctype html>
+<html lang="{{.Lang}}"><meta charset="utf-8"><title>{{.T.Title}}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2530}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}th{font-weight:600}code{font-size:.8rem;overflow-wrap:anywhere}</style>
+<h1>{{.T.Title}}</h1>
+<table>
+<tr><th>{{.T.Who}}<td>{{.B.Technician}}, {{.B.Company}}
+<tr><th>{{.T.Computer}}<td>{{.B.Computer}}
+<tr><th>{{.T.From}}<td>{{.From}}
+<tr><th>{{.T.To}}<td>{{.To}}
+<tr><th>{{.T.May}}<td>{{range .B.Rights}}{{.}}<br>{{end}}
+<tr><th>{{.T.Server}}<td>{{.B.Server}}
+</table>
+<h2>{{.T.Done}}</h2>
+<table>{{range .Lines}}<tr><td>{{.At}}<td>{{.What}}{{end}}</table>
+<h2>{{if .B.Removal.Clean}}{{.T.Clean}}{{else}}{{.T.Unclean}}{{end}}</h2>
+<ul>{{range .B.Removal.Removed}}<li>{{$.T.Removed}}: {{.}}{{end}}{{range .B.Removal.Left}}<li><strong>{{$.T.Left}}: {{.}}</strong>{{end}}</ul>
+<h2>{{.T.Proof}}</h2>
+<p>{{.T.ProofText}}</p>
+<p><code>{{.B.Session}}</code></p>
+</html>
+`))
+
+var receiptWords = map[string]map[string]string{
+	"en": {
+		"Title": "Receipt of a support session", "Who": "Who helped", "Computer": "Computer", "From": "Began", "To": "Ended", "May": "Allowed", "Server": "Server", "Done": "What was done",
+		"Clean": "Everything was removed", "Unclean": "Not everything could be removed", "Removed": "Removed", "Left": "Left", "Proof": "How to check this",
+		"ProofText": "The file of the same name that ends in .json holds this receipt with its signatures.",
+	},
+	"de": {
+		"Title": "Beleg über eine Hilfesitzung", "Who": "Wer geholfen hat", "Computer": "Computer", "From": "Beginn", "To": "Ende", "May": "Erlaubt war", "Server": "Server", "Done": "Was getan wurde",
+		"Clean": "Alles wurde entfernt", "Unclean": "Nicht alles konnte entfernt werden", "Removed": "Entfernt", "Left": "Noch da", "Proof": "Wie man das prüft",
+		"ProofText": "Die gleichnamige Datei mit der Endung .json enthält diesen Beleg mit seinen Unterschriften.",
+	},
+}
+
+// save writes the page at path and the JSON beside it.
+func (r *receipt) save(path string) error {
+	if path == "" || !filepath.IsAbs(path) {
+		return fault.New(fault.Invalid, "host.receipt", "There is no place for the receipt.", "Choose a folder of yours.")
+	}
+	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".html") && !strings.EqualFold(ext, ".htm") {
+		path += ".html"
+	}
+	const stamp = "2006-01-02 15:04:05"
+	words, ok := receiptWords[r.lang]
+	if !ok {
+		words = receiptWords["en"]
+	}
+	type line struct{ At, What string }
+	data := struct {
+		Lang     string
+		T        map[string]string
+		B        receiptBody
+		From, To string
+		Lines    []line
+	}{Lang: r.lang, T: words, B: r.body, From: r.body.Activated.Local().Format(stamp), To: r.body.Ended.Local().Format(stamp)}
+	for _, l := range r.body.Done {
+		data.Lines = append(data.Lines, line{l.At.Local().Format(stamp), l.What})
+	}
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		return fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
+	}
+	js, err := r.json()
+	if err != nil {
+		return err
+	}
+	if err := lease.WriteFile(path, b.Bytes()); err != nil {
+		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
+	}
+	if err := lease.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".json", js); err != nil {
+		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
+	}
+	return nil
+}
+
+// json is the receipt with this computer's signature over its exact bytes.
+func (r *receipt) json() ([]byte, error) {
+	body, err := json.Marshal(r.body)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
+	}
+	b, err := json.Marshal(struct {
+		Receipt json.RawMessage `json:"receipt"`
+		Seal    grant.Signed    `json:"seal"`
+	}{body, r.seal})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
+	}
+	return b, nil
+}
