@@ -398,7 +398,8 @@ func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
 	}
 	return []Effect{
 		Record{CustomerA, KindActivated, "Connected with " + h.words() + ". Allowed: " + Words(f.Rights) + "."},
-		WipeSecret{}, Connect{},
+		WipeSecret{},
+		Connect{},
 	}, nil
 }
 
