@@ -300,6 +300,7 @@ func (b *bar) newStrip(m image.Rectangle) (*strip, error) {
 	}
 	name := []byte(b.p.w.BarName)
 	set(b.x.atom("_NET_WM_NAME"), b.x.atom("UTF8_STRING"), 8, len(name), name)
+	set(xproto.AtomWmName, b.x.atom("UTF8_STRING"), 8, len(name), name)
 	set(xproto.AtomWmClass, xproto.AtomString, 8, len("daypass-bar\x00Daypass-bar\x00"), []byte("daypass-bar\x00Daypass-bar\x00"))
 	dock := make([]byte, 4)
 	xgb.Put32(dock, uint32(b.x.atom("_NET_WM_WINDOW_TYPE_DOCK")))

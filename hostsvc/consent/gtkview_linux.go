@@ -836,7 +836,7 @@ window.daypass, window.daypass .background { background-color: $paper; backgroun
 .daypass .foot button { background-color: $raised; background-image: none; color: $ink; border: 1px solid $field; border-radius: 6px; box-shadow: none; text-shadow: none; -gtk-icon-shadow: none; min-height: 40px; padding: 0 18px; outline-offset: -1px; }
 .daypass .foot button label { color: $ink; font-weight: 600; }
 .daypass .foot button:hover { background-color: $plainwash; }
-.daypass .foot button:focus { box-shadow: 0 0 0 2px $raised, 0 0 0 4px $accent; outline: none; }
+.daypass .foot button:focus { outline: 2px solid $accent; outline-offset: 2px; -gtk-outline-radius: 8px; }
 .daypass .foot button.primary { background-color: $accent; border-color: $accent; }
 .daypass .foot button.primary:hover { background-color: $accenthover; }
 .daypass .foot button.primary label { color: $onaccent; }

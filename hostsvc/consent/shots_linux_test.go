@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"bufio"
 	"fmt"
 	"log/slog"
 	"os"
@@ -85,6 +86,7 @@ type desk struct {
 	t       *testing.T
 	display string
 	dir     string
+	server  *exec.Cmd
 }
 
 func startDesk(t *testing.T, size string) *desk {
@@ -102,14 +104,14 @@ func startDesk(t *testing.T, size string) *desk {
 	c := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", size+"x24", "-nolisten", "tcp", "-noreset", "+extension", "XINERAMA")
 	c.ExtraFiles = []*os.File{w}
 	d.start(c)
+	d.server = c
 	w.Close()
-	b := make([]byte, 16)
-	n, err := r.Read(b)
+	number, err := bufio.NewReader(r).ReadString('\n') // it comes in pieces
 	r.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.display = ":" + strings.TrimSpace(string(b[:n]))
+	d.display = ":" + strings.TrimSpace(number)
 	t.Setenv("DISPLAY", d.display)
 	t.Setenv("NO_AT_BRIDGE", "1")
 	t.Setenv("WAYLAND_DISPLAY", "")
@@ -119,8 +121,8 @@ func startDesk(t *testing.T, size string) *desk {
 	wm.Env = append(os.Environ(), "HOME="+d.dir)
 	d.start(wm)
 	d.wait("a window manager", func() bool {
-		out, err := exec.Command("xdotool", "getdisplaygeometry").CombinedOutput()
-		return err == nil && len(out) > 0
+		out, err := exec.Command("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").CombinedOutput()
+		return err == nil && strings.Contains(string(out), "window id")
 	})
 	return d
 }
@@ -139,7 +141,7 @@ func (d *desk) start(c *exec.Cmd) {
 // wait is for things that another process does: there is nothing to wait on.
 func (d *desk) wait(what string, f func() bool) {
 	d.t.Helper()
-	end := time.Now().Add(20 * time.Second)
+	end := time.Now().Add(10 * time.Second)
 	for !f() {
 		if time.Now().After(end) {
 			d.t.Fatalf("waited for %s in vain", what)

@@ -20,7 +20,7 @@ var light = palette{
 	Paper: hex(0xFAF9F6), Raised: hex(0xFFFFFF), Ink: hex(0x1A1C20), Muted: hex(0x5C616B), Line: hex(0xE4E2DC),
 	Accent: hex(0x2457D6), OnAccent: hex(0xFFFFFF),
 	Active: hex(0x1E7F4F), Waiting: hex(0x8F5500), Quiet: hex(0x5C616B), Danger: hex(0xB3261E), OnDanger: hex(0xFFFFFF),
-	WaitingWash: hex(0xFBF2E2), DangerWash: hex(0xFBEBE9), ActiveWash: hex(0xE9F4EE), PlainWash: hex(0xF1EFEA),
+	WaitingWash: hex(0xFBF2E2), DangerWash: hex(0xFBEBE9), ActiveWash: hex(0xEFF8F3), PlainWash: hex(0xF1EFEA),
 }
 
 var dark = palette{

@@ -248,6 +248,7 @@ func (v *x11View) render() {
 	v.page = p
 	title := []byte(p.Window)
 	v.prop(v.x.atom("_NET_WM_NAME"), v.atoms.utf8, 8, title)
+	v.prop(xproto.AtomWmName, v.atoms.utf8, 8, title)
 	v.paint()
 }
 

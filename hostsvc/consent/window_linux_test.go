@@ -1,0 +1,490 @@
+package consent
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"go.uber.org/goleak"
+
+	"daypass/backend/grant"
+)
+
+// TestMain: the test binary is also the program with the window, so that GTK
+// sees its own environment and its end is seen from outside.
+func TestMain(m *testing.M) {
+	if kind := os.Getenv("DAYPASS_CONSENT_CHILD"); kind != "" {
+		os.Exit(child(kind))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child shows what standard input says and tells what it sees, one JSON a line.
+func child(kind string) int {
+	acceptXTEST = os.Getenv("DAYPASS_CONSENT_XTEST") != ""
+	out := json.NewEncoder(os.Stdout)
+	v, err := Open(kind, os.Getenv("DAYPASS_CONSENT_LANG"), nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	done := make(chan struct{})
+	lines := make(chan report, 64)
+	go func() {
+		for a := range v.Actions() {
+			lines <- report{Action: &a}
+		}
+		close(done)
+	}()
+	written := make(chan struct{})
+	go func() {
+		for l := range lines {
+			if out.Encode(l) != nil {
+				break
+			}
+		}
+		close(written)
+	}()
+	all := states(time.Now())
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		switch s := in.Text(); s {
+		case "bar":
+			h := v.Bar()
+			lines <- report{Bar: &h}
+		case "close":
+			err := v.Close()
+			<-done
+			if err == nil {
+				lines <- report{Closed: true}
+			}
+		default:
+			v.Show(all[s])
+		}
+	}
+	close(lines)
+	<-written
+	return 0
+}
+
+type report struct {
+	Action *Action
+	Bar    *BarHealth
+	Closed bool
+}
+
+// window is a child.
+type window struct {
+	t   *testing.T
+	in  io.WriteCloser
+	out chan report
+	cmd *exec.Cmd
+}
+
+func (d *desk) window(kind string, env ...string) *window {
+	d.t.Helper()
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), "DAYPASS_CONSENT_CHILD="+kind, "DAYPASS_CONSENT_LANG=en")
+	c.Env = append(c.Env, env...)
+	c.Stderr = d.t.Output()
+	in, err := c.StdinPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	w := &window{t: d.t, in: in, out: make(chan report, 64), cmd: c}
+	go func() {
+		defer close(w.out)
+		dec := json.NewDecoder(out)
+		for {
+			var r report
+			if dec.Decode(&r) != nil {
+				return
+			}
+			w.out <- r
+		}
+	}()
+	d.t.Cleanup(func() {
+		in.Close()
+		c.Process.Kill()
+		for range w.out {
+		}
+		c.Wait()
+	})
+	return w
+}
+
+func (w *window) say(s string) {
+	w.t.Helper()
+	if _, err := io.WriteString(w.in, s+"\n"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *window) action() Action {
+	w.t.Helper()
+	select {
+	case r, ok := <-w.out:
+		if !ok {
+			w.t.Fatal("the window is gone")
+		}
+		if r.Action == nil {
+			w.t.Fatalf("not an action: %+v", r)
+		}
+		return *r.Action
+	case <-time.After(20 * time.Second):
+		w.t.Fatal("no action")
+	}
+	return Action{}
+}
+
+// health asks for BarHealth; what comes before it must not be an action.
+func (w *window) health() BarHealth {
+	w.t.Helper()
+	w.say("bar")
+	select {
+	case r := <-w.out:
+		if r.Bar == nil {
+			w.t.Fatalf("not a health: %+v %+v", r, r.Action)
+		}
+		return *r.Bar
+	case <-time.After(20 * time.Second):
+		w.t.Fatal("no health")
+	}
+	return BarHealth{}
+}
+
+func (w *window) close() {
+	w.t.Helper()
+	w.say("close")
+	for r := range w.out {
+		if r.Closed {
+			return
+		}
+	}
+	w.t.Fatal("the window ended without closing")
+}
+
+// find waits for a window by name and tells where it is.
+func (d *desk) find(name string) (id string, x, y, w, h int) {
+	d.t.Helper()
+	d.wait("the window "+name, func() bool {
+		out, err := exec.Command("xdotool", "search", "--onlyvisible", "--name", "^"+name+"$").Output()
+		f := strings.Fields(string(out))
+		if err != nil || len(f) == 0 {
+			return false
+		}
+		id = f[0]
+		return true
+	})
+	for _, l := range strings.Split(d.run("xdotool", "getwindowgeometry", "--shell", id), "\n") {
+		k, v, _ := strings.Cut(l, "=")
+		var n int
+		fmt.Sscan(v, &n)
+		switch k {
+		case "X":
+			x = n
+		case "Y":
+			y = n
+		case "WIDTH":
+			w = n
+		case "HEIGHT":
+			h = n
+		}
+	}
+	return id, x, y, w, h
+}
+
+func (d *desk) click(x, y int) {
+	d.t.Helper()
+	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(x), fmt.Sprint(y), "click", "1")
+}
+
+// bus starts a session bus with accessibility.
+func (d *desk) bus() *dbus.Conn {
+	d.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	c := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address=3")
+	c.ExtraFiles = []*os.File{w}
+	d.start(c)
+	w.Close()
+	addr, err := bufio.NewReader(r).ReadString('\n')
+	r.Close()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Setenv("DBUS_SESSION_BUS_ADDRESS", strings.TrimSpace(addr))
+	d.t.Setenv("NO_AT_BRIDGE", "")
+	os.Unsetenv("NO_AT_BRIDGE") // restored by t.Setenv's clean-up
+	s, err := dbus.Connect(strings.TrimSpace(addr))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer s.Close()
+	var a11y string
+	if err := s.Object("org.a11y.Bus", "/org/a11y/bus").Call("org.a11y.Bus.GetAddress", 0).Store(&a11y); err != nil {
+		d.t.Fatal(err)
+	}
+	conn, err := dbus.Connect(a11y)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// node is an accessible.
+type node struct {
+	Bus  string
+	Path dbus.ObjectPath
+}
+
+// walk calls f for n and everything below it until f says true.
+func walk(c *dbus.Conn, n node, depth int, f func(n node, role, name string) bool) bool {
+	o := c.Object(n.Bus, n.Path)
+	var role string
+	if err := o.Call("org.a11y.atspi.Accessible.GetRoleName", 0).Store(&role); err != nil {
+		return false
+	}
+	name := ""
+	if v, err := o.GetProperty("org.a11y.atspi.Accessible.Name"); err == nil {
+		name, _ = v.Value().(string)
+	}
+	if f(n, role, name) {
+		return true
+	}
+	var below []node
+	if depth == 0 || o.Call("org.a11y.atspi.Accessible.GetChildren", 0).Store(&below) != nil {
+		return false
+	}
+	for _, b := range below {
+		if walk(c, b, depth-1, f) {
+			return true
+		}
+	}
+	return false
+}
+
+var desktop = node{"org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root"}
+
+// accessible waits for a thing of role and name.
+func (d *desk) accessible(c *dbus.Conn, role, name string) node {
+	d.t.Helper()
+	var found node
+	d.wait(role+" "+name, func() bool {
+		return walk(c, desktop, 20, func(n node, r, s string) bool {
+			if r == role && s == name {
+				found = n
+				return true
+			}
+			return false
+		})
+	})
+	return found
+}
+
+// TestGTK drives the window as a person with a screen reader and as one with a
+// keyboard would, and as a technician's injected input would.
+func TestGTK(t *testing.T) {
+	d := startDesk(t, "1280x800")
+	c := d.bus()
+	w := d.window(KindGTK)
+
+	w.say("code")
+	d.accessible(c, "check box", "use the mouse and the keyboard")
+	first := d.accessible(c, "text", english.CodeFirst)
+	d.accessible(c, "text", english.CodeSecond)
+	d.accessible(c, "push button", english.Continue)
+	// by keyboard, digits going on in the second field by themselves (before
+	// the session is active XTEST is the customer's own keyboard)
+	id, _, _, _, _ := d.find(english.WindowTitle)
+	d.run("xdotool", "windowactivate", "--sync", id)
+	focused := func() bool {
+		var s []uint32
+		err := c.Object(first.Bus, first.Path).Call("org.a11y.atspi.Accessible.GetState", 0).Store(&s)
+		return err == nil && len(s) > 0 && s[0]&(1<<12) != 0 // ATSPI_STATE_FOCUSED
+	}
+	d.wait("the focus in the first field", focused)
+	d.run("xdotool", "type", "--delay", "60", "47118862")
+	second := d.accessible(c, "text", english.CodeSecond)
+	d.wait("the digits", func() bool {
+		var s string
+		err := c.Object(second.Bus, second.Path).Call("org.a11y.atspi.Text.GetText", 0, int32(0), int32(-1)).Store(&s)
+		return err == nil && s == "8862"
+	})
+	d.run("xdotool", "key", "Return")
+	if a := w.action(); a.Kind != SubmitCode || a.Text != "47118862" || a.Rights != grant.View|grant.Control|grant.Clipboard {
+		t.Errorf("%+v", a)
+	}
+
+	// a screen reader presses Stop
+	w.say("watching")
+	stop := d.accessible(c, "push button", english.Stop)
+	d.wait("the bar", func() bool { h := w.health(); return h.Wanted && h.Shown })
+	// injected input cannot press it, neither by key nor by mouse, in window and bar
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.run("xdotool", "key", "Return", "key", "space")
+	_, x, y, ww, wh := d.find(english.WindowTitle)
+	d.click(x+ww-60, y+wh-35)
+	_, bx, by, bw, bh := d.find(english.BarName)
+	for px := bx + bw/2; px < bx+bw; px += 20 {
+		d.click(px, by+bh/2)
+	}
+	if h := w.health(); !h.Shown { // fails when an action came
+		t.Errorf("the bar is hidden: %+v", h)
+	}
+	if err := c.Object(stop.Bus, stop.Path).Call("org.a11y.atspi.Action.DoAction", 0, int32(0)).Err; err != nil {
+		t.Fatal(err)
+	}
+	if a := w.action(); a.Kind != Stop {
+		t.Errorf("%+v", a)
+	}
+	d.accessible(c, "toggle button", "see the screen")
+
+	// after the end the receipt is offered
+	w.say("removed")
+	d.accessible(c, "push button", english.SaveReceipt)
+	w.say("quiet")
+	d.accessible(c, "push button", english.EndRemove)
+	w.close()
+}
+
+// TestGTKHands is the same with a program that takes XTEST for hands: what
+// the e2e tag sets.
+func TestGTKHands(t *testing.T) { hands(t, KindGTK) }
+
+// TestX11Hands drives our own window.
+func TestX11Hands(t *testing.T) { hands(t, KindX11) }
+
+func hands(t *testing.T, kind string) {
+	d := startDesk(t, "1280x800")
+	w := d.window(kind, "DAYPASS_CONSENT_XTEST=1")
+	w.say("link")
+	id, _, _, _, _ := d.find(english.WindowTitle)
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.run("xdotool", "type", "--delay", "20", "https://example.org/s/x")
+	d.run("xdotool", "key", "Return")
+	if a := w.action(); a.Kind != SubmitLink || a.Text != "https://example.org/s/x" {
+		t.Errorf("%+v", a)
+	}
+	w.say("watching")
+	d.wait("the bar", func() bool { return w.health().Shown })
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.wait("the page", func() bool {
+		_, _, _, _, h := d.find(english.WindowTitle)
+		return h > 500
+	})
+	_, x, y, ww, wh := d.find(english.WindowTitle)
+	d.click(x+ww-60, y+wh-35)
+	if a := w.action(); a.Kind != Stop {
+		t.Errorf("%+v", a)
+	}
+	// the bar: the button stands left of the chevron
+	_, bx, by, bw, bh := d.find(english.BarName)
+	d.click(bx+bw-70, by+bh/2)
+	if a := w.action(); a.Kind != Stop {
+		t.Errorf("%+v", a)
+	}
+	// it can be moved, and stays where it was put
+	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(bx+30), fmt.Sprint(by+20), "mousedown", "1")
+	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(bx+130), fmt.Sprint(by+320), "mouseup", "1")
+	d.wait("the bar in its new place", func() bool {
+		_, nx, ny, _, _ := d.find(english.BarName)
+		return nx == bx+100 && ny == by+300 && w.health().Shown
+	})
+	w.say("quiet")
+	d.wait("no bar", func() bool {
+		h := w.health()
+		out, _ := exec.Command("xdotool", "search", "--onlyvisible", "--name", "^"+english.BarName+"$").Output()
+		return !h.Wanted && len(strings.TrimSpace(string(out))) == 0
+	})
+	w.close()
+}
+
+// TestX11Injected: our own window and the bar alone drop XTEST too.
+func TestX11Injected(t *testing.T) {
+	d := startDesk(t, "1024x768")
+	w := d.window(KindX11)
+	w.say("watching")
+	d.wait("the bar", func() bool { return w.health().Shown })
+	id, x, y, ww, wh := d.find(english.WindowTitle)
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.run("xdotool", "key", "Return", "key", "space", "key", "Tab", "key", "space")
+	d.click(x+ww-60, y+wh-35)
+	d.run("xdotool", "key", "--window", id, "space") // XSendEvent
+	_, bx, by, bw, bh := d.find(english.BarName)
+	for px := bx + 10; px < bx+bw; px += 20 {
+		d.click(px, by+bh/2)
+	}
+	if h := w.health(); !h.Shown {
+		t.Errorf("%+v", h)
+	}
+	w.say("code") // before the session is active it is the customer's own keyboard
+	d.find(english.WindowTitle)
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.run("xdotool", "type", "--delay", "40", "47118862")
+	d.run("xdotool", "key", "Return")
+	if a := w.action(); a.Kind != SubmitCode || a.Text != "47118862" {
+		t.Errorf("%+v", a)
+	}
+	w.close()
+}
+
+// TestBarStaysOnTop: windows over the bar do not hide it for long, and nobody
+// can take it away.
+func TestBarStaysOnTop(t *testing.T) {
+	d := startDesk(t, "1024x768")
+	w := d.window(KindNone)
+	w.say("watching")
+	d.wait("the bar", func() bool { return w.health().Shown })
+	id, bx, by, _, _ := d.find(english.BarName)
+	d.start(exec.Command("xterm", "-fullscreen", "-e", "sleep", "60"))
+	d.find("sleep|xterm|.*sleep.*")
+	top := func() bool { // the pixel in the corner of the bar is the bar's
+		out := d.run("import", "-window", "root", "-crop", fmt.Sprintf("1x1+%d+%d", bx+2, by+20), "-depth", "8", "txt:-")
+		return strings.Contains(strings.ToUpper(out), "#1E7F4F")
+	}
+	d.wait("the bar over a full-screen window", func() bool { return w.health().Shown && top() })
+	d.run("xdotool", "windowunmap", id)
+	d.wait("the bar again", func() bool { return w.health().Shown && top() })
+	d.run("xdotool", "windowmove", id, "900", "700")
+	d.wait("the bar in its place", func() bool {
+		_, x, y, _, _ := d.find(english.BarName)
+		return w.health().Shown && x == bx && y == by
+	})
+	d.run("import", "-window", "root", filepath.Join(d.dir, "bar.png"))
+	w.close()
+}
+
+// TestDisplayLost: when the display goes away the program lives on, to end and
+// remove; the bar says that it is not shown.
+func TestDisplayLost(t *testing.T) {
+	for _, kind := range []string{KindGTK, KindX11} {
+		t.Run(kind, func(t *testing.T) {
+			d := startDesk(t, "1024x768")
+			w := d.window(kind)
+			w.say("watching")
+			d.wait("the bar", func() bool { return w.health().Shown })
+			d.server.Process.Kill()
+			d.wait("that the bar is missed", func() bool { h := w.health(); return h.Wanted && !h.Shown && !h.HiddenSince.IsZero() })
+			w.close()
+		})
+	}
+}
