@@ -1,0 +1,302 @@
+// Command hostsvc is the program on the customer's computer: one executable
+// that is downloaded, run once, and removes itself when the session is over.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/pairing"
+	"daypass/backend/peer"
+	"daypass/backend/rendezvous"
+	"daypass/backend/version"
+	"daypass/hostsvc/clip"
+	"daypass/hostsvc/consent"
+	"daypass/hostsvc/encode"
+	"daypass/hostsvc/host"
+	"daypass/hostsvc/input"
+	"daypass/hostsvc/lease"
+	"daypass/hostsvc/screen"
+)
+
+const usage = `Daypass, the program on the computer that is helped.
+
+  run [--headless] [--view auto|gtk|x11|tty]   take part in a session (without a verb as well)
+        --headless   reads the link, then the code, one line each, instead of showing a window
+                     to type them in, and prints one line of JSON a change
+  uninstall                                    remove what an interrupted session left
+  selftest                                     check whether this computer can be helped
+  version                                      print the version
+
+  --verbose   with any of them: tell more on standard error
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is main without the process: it returns the exit code. 0: done, 1: it
+// could not be done, 2: wrong call.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	verb := "run"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		verb, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet(verb, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	headless := flags.Bool("headless", false, "")
+	view := flags.String("view", consent.KindAuto, "")
+	verbose := flags.Bool("verbose", false, "")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(out, usage)
+			return 0
+		}
+		fmt.Fprint(errOut, usage)
+		return 2
+	}
+	level := slog.LevelWarn
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if lab {
+		fmt.Fprintln(errOut, "This is a lab build: with --headless the customer sees no bar. It must not be given to customers.")
+	}
+	switch verb {
+	case "run":
+		return session(ctx, *headless, *view, in, out, errOut, log)
+	case "uninstall":
+		return uninstall(ctx, out, errOut, log)
+	case "selftest":
+		return selftest(out, log)
+	case "version":
+		fmt.Fprintln(out, version.Version)
+		return 0
+	case "help":
+		fmt.Fprint(out, usage)
+		return 0
+	}
+	fmt.Fprint(errOut, usage)
+	return 2
+}
+
+func say(w io.Writer, err error) {
+	f := fault.Of(err)
+	fmt.Fprintln(w, strings.TrimSpace(f.Message+" "+f.Hint))
+}
+
+// session is the verb run.
+func session(ctx context.Context, headless bool, kind string, in io.Reader, out, errOut io.Writer, log *slog.Logger) int {
+	var v consent.View
+	var err error
+	if headless {
+		if !lab {
+			if v, err = consent.Open(consent.KindNone, "", log); err != nil {
+				say(errOut, err)
+				return 1
+			}
+		}
+		v = host.NewHeadless(in, out, v)
+	} else if v, err = consent.Open(kind, "", log); err != nil {
+		say(errOut, err)
+		return 1
+	}
+	cfg := config(log)
+	cfg.View = v
+	err = host.Run(ctx, cfg)
+	if cerr := v.Close(); cerr != nil {
+		log.Debug("window not closed", "cause", cerr)
+	}
+	if err != nil {
+		say(errOut, err)
+		return 1
+	}
+	return 0
+}
+
+// config is this computer.
+func config(log *slog.Logger) host.Config {
+	cfg := host.Config{
+		Base: base(), Display: displayName(), Version: version.Version, Lab: lab, Log: log,
+		ReceiptPath: func() string { return consent.ReceiptPath(language()) },
+		System: host.System{
+			Report:    report,
+			Displays:  func() error { return displays(log) },
+			Screen:    func() (screen.Source, error) { return screen.Default(log) },
+			Injector:  func() (host.Injector, error) { return input.Default(log) },
+			Clipboard: func() (host.Clipboard, error) { return clip.Default(log) },
+			Serve: func(ctx context.Context, src screen.Source, display uint32, to host.Sender, feedback <-chan []byte, log *slog.Logger) error {
+				return encode.Serve(ctx, src, display, to, feedback, log)
+			},
+			Connect: func(c rendezvous.HostConfig) host.Mailbox { return rendezvous.DialHost(c) },
+			Listen:  func(ctx context.Context, c peer.Config) host.Link { return peer.Listen(ctx, c) },
+			Clock:   lease.Now,
+		},
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		log.Debug("own file not known", "cause", err)
+		return cfg
+	}
+	name := filepath.Base(exe)
+	if l, err := pairing.ParseFileName(name); err == nil {
+		cfg.Link, cfg.Program = &l, exe
+	} else if strings.HasPrefix(strings.ToLower(name), "support_") {
+		cfg.Renamed, cfg.Program = true, exe
+	}
+	return cfg
+}
+
+// displays refuses what cannot work on this computer.
+func displays(log *slog.Logger) error {
+	s, err := screen.Default(log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = s.Displays()
+	return err
+}
+
+// base is the folder for lock and state: the session's own runtime folder,
+// which the system empties at logout, else one of this user's alone.
+func base() string {
+	if d := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(d) {
+		if st, err := os.Stat(d); err == nil && st.IsDir() {
+			return filepath.Join(d, "daypass")
+		}
+	}
+	if runtime.GOOS == "windows" {
+		if d, err := os.UserCacheDir(); err == nil {
+			return filepath.Join(d, "Daypass")
+		}
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("daypass-%d", os.Getuid()))
+}
+
+// displayName tells the displays of one user apart; screens of one display
+// (":0.1") share it.
+func displayName() string {
+	d := os.Getenv("DISPLAY")
+	if i := strings.LastIndexByte(d, '.'); i > strings.LastIndexByte(d, ':') {
+		d = d[:i]
+	}
+	if d == "" {
+		return "none"
+	}
+	return d
+}
+
+// language is the customer's: "de" or "en".
+func language() string {
+	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := os.Getenv(k); v != "" {
+			if strings.HasPrefix(strings.ToLower(v), "de") {
+				return "de"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+func uninstall(ctx context.Context, out, errOut io.Writer, log *slog.Logger) int {
+	reports, err := host.Uninstall(ctx, config(log))
+	if err != nil {
+		say(errOut, err)
+		return 1
+	}
+	code := 0
+	for _, r := range reports {
+		for _, l := range r.Lines() {
+			fmt.Fprintln(out, l)
+		}
+		if !r.Clean {
+			code = 1
+		}
+	}
+	if len(reports) == 0 {
+		fmt.Fprintln(out, "Nothing is left of earlier sessions.")
+	}
+	return code
+}
+
+// selftest tries everything that a session needs from this computer.
+func selftest(out io.Writer, log *slog.Logger) int {
+	failed := 0
+	check := func(what string, f func() (string, error)) {
+		detail, err := f()
+		if err != nil {
+			failed++
+			fmt.Fprintf(out, "FAIL  %-10s %v\n", what, fault.Of(err))
+			return
+		}
+		fmt.Fprintf(out, "ok    %-10s %s\n", what, detail)
+	}
+	check("program", func() (string, error) {
+		return fmt.Sprintf("version %s, %s/%s", version.Version, runtime.GOOS, runtime.GOARCH), nil
+	})
+	check("folder", func() (string, error) { return base(), nil })
+	check("clock", func() (string, error) {
+		c := lease.Now()
+		if c.Boot == "" || c.Mono <= 0 {
+			return "", fault.New(fault.Unsupported, "selftest", "The time since the computer was started is not known.", "")
+		}
+		return "on for " + c.Mono.Round(time.Second).String(), nil
+	})
+	check("screen", func() (string, error) {
+		s, err := screen.Default(log)
+		if err != nil {
+			return "", err
+		}
+		defer s.Close()
+		list, err := s.Displays()
+		if err != nil {
+			return "", err
+		}
+		c, err := s.Open(0)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		d := c.Display()
+		f := screen.NewFrame(d.Bounds.Dx(), d.Bounds.Dy())
+		begin := time.Now()
+		if err := c.Grab(f, []image.Rectangle{f.Bounds()}); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d displays, %d × %d read in %v", len(list), f.W, f.H, time.Since(begin).Round(time.Millisecond/10)), nil
+	})
+	check("input", func() (string, error) {
+		i, err := input.Default(log)
+		if err != nil {
+			return "", err
+		}
+		return "mouse and keyboard can be used", i.Close()
+	})
+	check("clipboard", func() (string, error) {
+		c, err := clip.Default(log)
+		if err != nil {
+			return "", err
+		}
+		return "text can be exchanged", c.Close()
+	})
+	if failed > 0 {
+		return 1
+	}
+	return 0
+}
