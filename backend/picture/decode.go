@@ -59,14 +59,6 @@ var (
 	errNoCodec = fault.New(fault.Unsupported, "picture.apply", "The remote computer sends its picture in a way this console cannot show.", "Update Daypass.")
 )
 
-func (s *Screen) init() {
-	mask := uint32(0)
-	for c := range decoders {
-		mask |= 1 << c
-	}
-	s.feedback <- wire.AppendPictureHello(nil, wire.PictureHello{Motion: mask})
-}
-
 // Packet takes one message of Link.Picture, in the order of arrival. The
 // message may be used again after it returns. An error of kind Hostile or
 // Unsupported means that the host breaks the protocol and the caller should
@@ -157,7 +149,7 @@ func (s *Screen) start(c wire.PictureConfig) error {
 		d.zstd = z
 	}
 	d.config, d.ok, d.seq, d.open, d.data = c, true, 0, false, d.data[:0]
-	d.fresh()
+	d.zstdReset = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.surface == nil || s.surface.Rect.Dx() != c.Width || s.surface.Rect.Dy() != c.Height {
@@ -175,9 +167,6 @@ func (s *Screen) start(c wire.PictureConfig) error {
 	return nil
 }
 
-// fresh makes the zstd decoder expect a new frame with the next update.
-func (d *decoder) fresh() { d.zstdReset = true }
-
 // assemble adds a part and applies the update that is complete with it.
 func (s *Screen) assemble(p wire.PicturePart, size int) error {
 	d := &s.dec
@@ -194,7 +183,7 @@ func (s *Screen) assemble(p wire.PicturePart, size int) error {
 	}
 	if p.First {
 		if d.open || p.Seq != d.seq+1 {
-			return s.giveUp(d.open)
+			return s.giveUp()
 		}
 		d.open, d.part, d.update, d.data = true, 0, p.Update, d.data[:0]
 		px := d.config.Width * d.config.Height
@@ -205,7 +194,7 @@ func (s *Screen) assemble(p wire.PicturePart, size int) error {
 	} else {
 		d.part++
 		if !d.open || p.Seq != d.seq+1 || p.Index != d.part {
-			return s.giveUp(false)
+			return s.giveUp()
 		}
 	}
 	total := int(d.update.Packed) + int(d.update.Aside)
@@ -242,7 +231,7 @@ func (s *Screen) assemble(p wire.PicturePart, size int) error {
 }
 
 // giveUp asks for a new stream.
-func (s *Screen) giveUp(bool) error {
+func (s *Screen) giveUp() error {
 	s.dec.ok = false
 	s.mu.Lock()
 	s.stats.refreshes++
@@ -268,7 +257,7 @@ func (s *Screen) Refresh() {
 // send queues feedback. A full queue gives up its oldest acknowledgement:
 // they are cumulative. Hellos and refreshes stay.
 func (s *Screen) send(m []byte) {
-	for {
+	for range 4 * cap(s.feedback) {
 		select {
 		case s.feedback <- m:
 			return
@@ -276,8 +265,12 @@ func (s *Screen) send(m []byte) {
 		}
 		select {
 		case old := <-s.feedback:
-			if wire.PictureMessageKind(old) != wire.PictureAckKind && wire.PictureMessageKind(m) == wire.PictureAckKind {
-				m = old
+			if wire.PictureMessageKind(old) == wire.PictureAckKind {
+				continue
+			}
+			select {
+			case s.feedback <- old:
+			default:
 			}
 		default:
 		}

@@ -77,7 +77,7 @@ type Screen struct {
 // NewScreen returns a screen without a picture. Its hello waits in Feedback.
 func NewScreen(opts Options) *Screen {
 	s := &Screen{opts: opts, feedback: make(chan []byte, 16), wake: make(chan struct{}, 1)}
-	s.init()
+	s.Refresh()
 	return s
 }
 

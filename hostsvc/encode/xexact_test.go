@@ -7,6 +7,7 @@ import (
 	"image"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,4 +122,44 @@ func TestEveryPixelOfXIsExactAtRest(t *testing.T) {
 		t.Errorf("%d refreshes without loss", st.Refreshes)
 	}
 	t.Logf("%d updates, %d bytes, %d frames, operations %v", st.Updates, st.Bytes, s.page.frames, s.page.ops)
+}
+
+// BenchmarkDrawnToPage is the whole picture path but the network and the web
+// view: from the X server having drawn a character to the page having the
+// frame.
+func BenchmarkDrawnToPage(b *testing.B) {
+	name := screentest.Xvfb(b, "1920x1080")
+	b.Setenv("DISPLAY", name)
+	x := screentest.NewX(b, name)
+	src, err := screen.Default(slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = src.Close() }()
+	s := start(b, src)
+	defer s.stop()
+	frames := func() int {
+		s.page.mu.Lock()
+		defer s.page.mu.Unlock()
+		return s.page.frames
+	}
+	for frames() == 0 {
+		<-time.After(time.Millisecond)
+	}
+	var all []time.Duration
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		<-time.After(40 * time.Millisecond) // rest, as between two keys
+		seen := frames()
+		b.StartTimer()
+		x.Fill(image.Rect(100, 100, 110, 118), uint32(i*7919+1)&0xffffff)
+		began := time.Now()
+		for frames() == seen {
+			<-time.After(20 * time.Microsecond)
+		}
+		all = append(all, time.Since(began))
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(all[len(all)*95/100].Microseconds()), "p95-µs")
 }
