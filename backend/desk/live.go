@@ -12,6 +12,7 @@ import (
 	"daypass/backend/grant"
 	"daypass/backend/journal"
 	"daypass/backend/pairing"
+	"daypass/backend/peer"
 	"daypass/backend/rendezvous"
 	"daypass/backend/session"
 	"daypass/backend/store"
@@ -42,12 +43,17 @@ type live struct {
 	activating bool
 	ending     bool // Ended is on its way to the server
 	removeBy   time.Time
+	removedAt  time.Time // when the server said so while the link was open
 
 	ended *grant.Signed // not yet at the server
 
 	conn *conn         // link to the host
 	tail chan struct{} // closed when the latest message to a host has left
 }
+
+// removalGrace is how long the link may take to bring the report of a removal
+// that the server told of already.
+const removalGrace = 2 * time.Second
 
 type waiting struct {
 	act    *pairing.ConsoleActivation
@@ -378,7 +384,11 @@ func (d *Desk) heard(s rendezvous.Session) {
 		d.refreshSoon()
 	}
 	if s.Removed != nil && x.State != session.Removed && x.WasActive {
-		d.receipt(l, *s.Removed, nil)
+		if l.conn != nil && l.conn.state == peer.Open && l.removedAt.IsZero() {
+			l.removedAt = time.Now() // the same comes over the link, with its report
+		} else if time.Since(l.removedAt) > removalGrace {
+			d.receipt(l, *s.Removed, nil)
+		}
 	}
 	if s.State == rendezvous.Unconfirmed {
 		d.must(l, session.NoReceipt{})
@@ -438,6 +448,9 @@ func (d *Desk) tick() {
 					d.sendAll(l, i, out)
 				}
 			}
+		}
+		if !l.removedAt.IsZero() && time.Since(l.removedAt) > removalGrace && l.srv != nil && l.srv.Removed != nil {
+			d.receipt(l, *l.srv.Removed, nil)
 		}
 		if x.State.Live() {
 			d.must(l, session.Lapse{})
