@@ -306,7 +306,7 @@ func (s *Screen) apply() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.room(0)
+	s.view.room(0) // the page lags when too many updates wait already
 	motion := false
 	for len(plain) > 0 {
 		op, payload, rest, err := wire.ParsePictureOp(plain, d.config.Width, d.config.Height)

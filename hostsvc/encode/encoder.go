@@ -2,6 +2,7 @@ package encode
 
 import (
 	"image"
+	"slices"
 	"time"
 
 	"daypass/backend/fault"
@@ -22,6 +23,11 @@ const (
 	restTime = 350 * time.Millisecond
 
 	minQuality, maxQuality = 25, 85
+
+	// motionBand is the height of a moving region that is coded in one go, and
+	// splitMotion the area from which it waits for what is exact.
+	motionBand  = 2 * tile
+	splitMotion = 48 << 10
 )
 
 // MotionCodec codes regions that keep changing. An implementation is chosen by
@@ -65,13 +71,15 @@ type encoder struct {
 	pal   palette
 	find  finder
 	moved []image.Rectangle // moving tiles of the open update
+	// deferred says that the last update left its motion to this one, which
+	// therefore may not: motion must not starve.
+	deferred bool
 }
 
 type tileState struct {
 	last   int64 // unix ns of the last change
 	streak uint8
 	lossy  bool
-	photo  bool // its last lossless form was rgb
 }
 
 // sink collects what the compressor writes.
@@ -114,7 +122,12 @@ func (e *encoder) restart() {
 // bytes at most, and, when refine is set, refines what rests. rest is what did
 // not fit. ok is false when there is nothing to send. The first update of a
 // stream is always made.
-func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, refine, first bool) (u update, rest []image.Rectangle, ok bool, err error) {
+//
+// What is small must not wait for what moves: an update with lossless
+// operations leaves a large moving region to the next one, and between bands of
+// motion pressing is asked whether something new waits; if so the bands left
+// are rest. A nil pressing never presses.
+func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, refine, first bool, pressing func() bool) (u update, rest []image.Rectangle, ok bool, err error) {
 	e.plain, e.aside, e.packed.b, e.est, e.moved = e.plain[:0], e.aside[:0], e.packed.b[:0], 0, e.moved[:0]
 	var tight []image.Rectangle
 	for _, r := range rects {
@@ -123,15 +136,24 @@ func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, ref
 		}
 	}
 	e.copies(tight, now)
+	// The small first: it is what a person waits for.
+	slices.SortFunc(tight, func(a, b image.Rectangle) int { return area(a) - area(b) })
 	for i, r := range tight {
 		if left := e.damaged(r, now, budget); !left.Empty() {
 			rest = append(append(rest, left), tight[i+1:]...)
 			break
 		}
 	}
-	motion, err := e.flushMotion()
-	if err != nil {
-		return u, rest, false, err
+	motion := false
+	if moving := join(e.moved); len(e.plain) > 0 && sum(moving) > splitMotion && !e.deferred {
+		e.deferred = true
+		rest = append(rest, moving...)
+	} else if e.deferred = false; len(moving) > 0 {
+		left, err := e.flushMotion(moving, pressing)
+		if err != nil {
+			return u, rest, false, err
+		}
+		motion, rest = true, append(rest, left...)
 	}
 	if refine && e.est < budget {
 		e.refine(now, budget)
@@ -223,8 +245,6 @@ func (e *encoder) damaged(r image.Rectangle, now time.Time, budget int) image.Re
 				// The whole tile moves: cut at the grid, so that regions grow
 				// together and refining finds it.
 				e.moved = append(e.moved, whole)
-				e.accept(whole)
-				e.mark(t, true)
 				e.est += area(whole) / 6
 				continue
 			}
@@ -310,27 +330,40 @@ func appendRGB(dst []byte, f *screen.Frame, r image.Rectangle) []byte {
 	return dst
 }
 
-// flushMotion codes the moving tiles, joined into rectangles.
-func (e *encoder) flushMotion() (bool, error) {
-	if len(e.moved) == 0 {
-		return false, nil
-	}
-	for _, r := range join(e.moved) {
+// flushMotion codes the moving regions, a band at a time, and returns those
+// left because something presses.
+func (e *encoder) flushMotion(moving []image.Rectangle, pressing func() bool) (left []image.Rectangle, err error) {
+	for i, r := range moving {
+		if i > 0 && pressing != nil && pressing() {
+			return moving[i:], nil
+		}
 		start := len(e.aside)
-		var err error
 		if e.aside, err = e.motion.Append(e.aside, e.cur, r, e.quality); err != nil {
-			return false, fault.Wrap(err, fault.Internal, "encode.motion", "A moving part of the picture could not be encoded.", "The picture is started again by itself.")
+			return nil, fault.Wrap(err, fault.Internal, "encode.motion", "A moving part of the picture could not be encoded.", "The picture is started again by itself.")
 		}
 		n := len(e.aside) - start
 		e.plain = wire.AppendPictureOp(e.plain, wire.PictureOp{
 			Type: wire.OpMotion, X: uint16(r.Min.X), Y: uint16(r.Min.Y),
 			W: uint16(r.Dx()), H: uint16(r.Dy()), A: uint16(n), B: uint16(n >> 16),
 		})
+		e.accept(r)
+		for ty := r.Min.Y / tile; ty*tile < r.Max.Y; ty++ {
+			for tx := r.Min.X / tile; tx*tile < r.Max.X; tx++ {
+				e.mark(&e.tiles[ty*e.cols+tx], true)
+			}
+		}
 	}
-	return true, nil
+	return nil, nil
 }
 
-// join merges grid tiles, given row by row, into rectangles.
+func sum(rects []image.Rectangle) (n int) {
+	for _, r := range rects {
+		n += area(r)
+	}
+	return n
+}
+
+// join merges grid tiles, given row by row, into bands.
 func join(tiles []image.Rectangle) []image.Rectangle {
 	const side = wire.MaxPictureMotion
 	var runs []image.Rectangle
@@ -346,7 +379,7 @@ next:
 	for _, r := range runs {
 		for i := range out {
 			o := &out[i]
-			if o.Min.X == r.Min.X && o.Max.X == r.Max.X && o.Max.Y == r.Min.Y && r.Max.Y-o.Min.Y <= side {
+			if o.Min.X == r.Min.X && o.Max.X == r.Max.X && o.Max.Y == r.Min.Y && r.Max.Y-o.Min.Y <= motionBand {
 				o.Max.Y = r.Max.Y
 				continue next
 			}

@@ -77,10 +77,14 @@ func (f *flow) wait(now time.Time) time.Duration {
 	return time.Duration((1 - f.credit) * float64(updateEvery))
 }
 
-func (f *flow) sent(seq uint32, bytes int, now time.Time) {
+// sent puts an update into the window; one that is free goes on with the frame
+// before it and does not count for the rate.
+func (f *flow) sent(seq uint32, bytes int, now time.Time, free bool) {
 	f.open = append(f.open, sentUpdate{seq, bytes, now})
 	f.bytes += bytes
-	f.credit--
+	if !free {
+		f.credit--
+	}
 }
 
 // ack takes all updates up to seq out of the window. It reports false for an

@@ -353,7 +353,9 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 		}
 		return 0, true
 	}
-	if d := s.flow.wait(now); d > 0 {
+	// What is left of a frame goes on at once.
+	free := len(s.left) > 0 && len(s.damage) == 0
+	if d := s.flow.wait(now); d > 0 && !free {
 		return d, true
 	}
 	rects := s.left
@@ -373,7 +375,7 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 	}
 	grabbed := time.Now()
 	s.enc.thin = s.flow.thin()
-	u, rest, ok, err := s.enc.encode(rects, grabbed, max(room, minWindow), refine, s.seq == 0)
+	u, rest, ok, err := s.enc.encode(rects, grabbed, max(room, minWindow), refine, s.seq == 0, s.pressing)
 	if err != nil {
 		s.log.Warn("picture: encoder failed", "cause", err)
 		s.begin = true
@@ -392,12 +394,15 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 		Packed: uint32(len(u.packed)), Plain: uint32(u.plain), Aside: uint32(len(u.aside)),
 		Capture: micros(grabbed.Sub(now)), Encode: micros(done.Sub(grabbed)), RTT: micros(s.flow.rtt),
 	}
-	s.flow.sent(s.seq, u.size()+wire.PictureFirstSize, done)
+	s.flow.sent(s.seq, u.size()+wire.PictureFirstSize, done, free)
 	if !s.sendParts(head, u) {
 		return 0, false
 	}
 	return s.soon(), true
 }
+
+// pressing reports whether the display changed while an update is encoded.
+func (s *server) pressing() bool { return len(s.cap.Ready()) > 0 }
 
 // soon is when the next update may go if something is left already.
 func (s *server) soon() time.Duration {
