@@ -450,10 +450,17 @@ func (b *bar) place(s *strip) {
 		[]uint32{uint32(int32(s.rect.Min.X)), uint32(int32(s.rect.Min.Y)), uint32(s.rect.Dx()), uint32(s.rect.Dy())})
 }
 
-// raise puts the window on top, at most ten times a second, so that two
-// programs that both want it do not burn the computer.
+// raise puts the window on top, at most ten times a second, and once a second
+// when that did not help within HiddenLimit (a locked screen keeps itself on
+// top): two programs that both want it must not burn the computer.
 func (b *bar) raise(s *strip) {
-	if time.Since(s.raised) < 100*time.Millisecond {
+	b.mu.Lock()
+	pause := 100 * time.Millisecond
+	if !b.hiddenSince.IsZero() && time.Since(b.hiddenSince) > HiddenLimit {
+		pause = time.Second
+	}
+	b.mu.Unlock()
+	if time.Since(s.raised) < pause {
 		return
 	}
 	s.raised = time.Now()

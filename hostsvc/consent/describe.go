@@ -284,6 +284,7 @@ func (p *Page) enterCode(m *Model, w *words, l local) {
 		p.Lead = c
 	}
 	if m.Code == CodeLocked {
+		p.Title = w.LockedTitle
 		p.add(Block{Kind: BlockNote, ID: "problem", Text: w.CodeLocked, Tone: Danger})
 		p.Buttons = []Button{{ID: "cancel", Text: w.DoNotGoOn, Primary: true}}
 		p.Focus = "cancel"

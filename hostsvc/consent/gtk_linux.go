@@ -62,6 +62,7 @@ var gtk struct {
 	windowIcon    func(w obj, name string)
 	showAll       func(w obj)
 	destroy       func(w obj)
+	visible       func(w obj, on bool)
 	add           func(c, w obj)
 	boxNew        func(vertical, spacing int32) obj
 	packStart     func(b, w obj, expand, fill bool, pad uint32)
@@ -229,6 +230,7 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.windowIcon, lib, "gtk_window_set_icon_name"},
 		{&gtk.showAll, lib, "gtk_widget_show_all"},
 		{&gtk.destroy, lib, "gtk_widget_destroy"},
+		{&gtk.visible, lib, "gtk_widget_set_visible"},
 		{&gtk.add, lib, "gtk_container_add"},
 		{&gtk.boxNew, lib, "gtk_box_new"},
 		{&gtk.packStart, lib, "gtk_box_pack_start"},

@@ -230,6 +230,8 @@ func (v *gtkView) build() {
 	gtk.connect(v.win, "delete-event", c.event, shut, 0, 0)
 
 	all := gtk.boxNew(1, 0)
+	// the height a window needs is that at its least width: make it this one
+	gtk.sizeRequest(all, winWidth, -1)
 	gtk.add(v.win, all)
 	head := gtk.boxNew(1, 0)
 	class(head, "head")
@@ -275,9 +277,6 @@ func (v *gtkView) render() {
 	if p.Key == v.page.Key && v.body != 0 {
 		for i := range p.Blocks {
 			v.refresh(v.blocks[p.Blocks[i].ID], p.Blocks[i])
-		}
-		for _, b := range p.Buttons {
-			_ = b // texts of a button are a part of what it is: same Key, same text
 		}
 		v.page = p
 		return
@@ -329,6 +328,7 @@ func (v *gtkView) render() {
 	v.page = p
 	gtk.showAll(v.scroll)
 	gtk.showAll(v.foot)
+	gtk.visible(v.foot, len(p.Buttons) > 0)
 	if was.Link != "" && v.link != 0 {
 		gtk.entryText(v.link, was.Link)
 	}

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -473,6 +476,40 @@ func TestBarStaysOnTop(t *testing.T) {
 	w.close()
 }
 
+// TestBarOnEveryMonitor: one on each, and none where a monitor went away.
+func TestBarOnEveryMonitor(t *testing.T) {
+	d := startDesk(t, "1600x600")
+	w := d.window(KindNone)
+	bars := func() string {
+		out, _ := exec.Command("xdotool", "search", "--onlyvisible", "--name", "^"+english.BarName+"$").Output()
+		var at []string
+		for _, id := range strings.Fields(string(out)) {
+			g, err := exec.Command("xdotool", "getwindowgeometry", "--shell", id).Output()
+			if err != nil {
+				return ""
+			}
+			var x, y, width int
+			for _, l := range strings.Split(string(g), "\n") {
+				fmt.Sscanf(l, "X=%d", &x)
+				fmt.Sscanf(l, "Y=%d", &y)
+				fmt.Sscanf(l, "WIDTH=%d", &width)
+			}
+			at = append(at, fmt.Sprintf("%d,%d", (x+width/2+5)/10*10, y))
+		}
+		slices.Sort(at)
+		return strings.Join(at, " ")
+	}
+	w.say("watching")
+	d.wait("one bar", func() bool { return w.health().Shown && bars() == "800,8" })
+	d.run("xrandr", "--setmonitor", "left", "800/200x600/150+0+0", "screen")
+	d.run("xrandr", "--setmonitor", "right", "800/200x600/150+800+0", "none")
+	d.wait("two bars", func() bool { return w.health().Shown && bars() == "1200,8 400,8" })
+	d.run("xrandr", "--delmonitor", "right")
+	d.run("xrandr", "--delmonitor", "left")
+	d.wait("one bar again", func() bool { return w.health().Shown && bars() == "800,8" })
+	w.close()
+}
+
 // TestDisplayLost: when the display goes away the program lives on, to end and
 // remove; the bar says that it is not shown.
 func TestDisplayLost(t *testing.T) {
@@ -486,5 +523,101 @@ func TestDisplayLost(t *testing.T) {
 			d.wait("that the bar is missed", func() bool { h := w.health(); return h.Wanted && !h.Shown && !h.HiddenSince.IsZero() })
 			w.close()
 		})
+	}
+}
+
+// TestTerminal talks as a person at a terminal does.
+func TestTerminal(t *testing.T) {
+	near, far := net.Pipe()
+	p := newPresenter("en")
+	v := newTTY(p, far, slog.New(slog.DiscardHandler))
+	seen := make(chan string, 256)
+	go func() {
+		defer close(seen)
+		b := make([]byte, 4096)
+		for {
+			n, err := near.Read(b)
+			if err != nil {
+				return
+			}
+			seen <- string(b[:n])
+		}
+	}()
+	all := ""
+	expect := func(s string) {
+		t.Helper()
+		for !strings.Contains(all, s) {
+			select {
+			case more, ok := <-seen:
+				if !ok {
+					t.Fatalf("ended without %q:\n%s", s, all)
+				}
+				all += more
+			case <-time.After(10 * time.Second):
+				t.Fatalf("no %q in\n%s", s, all)
+			}
+		}
+		_, all, _ = strings.Cut(all, s)
+	}
+	say := func(s string) {
+		t.Helper()
+		if _, err := io.WriteString(near, s+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.Show(states(time.Now())["code"])
+	expect("Mia Roth wants to help you")
+	expect("2  [x] use the mouse and the keyboard")
+	expect("4  Stop and remove")
+	say("2")
+	expect("2  [ ] use the mouse and the keyboard")
+	say("4711 8862")
+	if a := <-v.Actions(); a.Kind != SubmitCode || a.Text != "47118862" || a.Rights != grant.View|grant.Clipboard {
+		t.Errorf("%+v", a)
+	}
+	v.Show(states(time.Now())["watching"])
+	expect("5  Stop")
+	say("nonsense")
+	expect(english.TTYUnknown)
+	say("stop")
+	if a := <-v.Actions(); a.Kind != Stop {
+		t.Errorf("%+v", a)
+	}
+	if h := v.Bar(); h.Shown || h.Healthy(time.Now()) {
+		t.Errorf("a bar without a display: %+v", h)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	near.Close()
+	for range seen {
+	}
+}
+
+// FuzzX: what an X server or an authority file says never makes us panic.
+func FuzzX(f *testing.F) {
+	f.Add(make([]byte, 80))
+	f.Add([]byte("\x01\x00\x00\x04host\x00\x011\x00\x12MIT-MAGIC-COOKIE-1\x00\x02ab"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		decodeDevices(b)
+		if e, ok := decodeDevice(b, 131); ok && (e.Type < xiKeyPress || e.Type > xiMotion) {
+			t.Errorf("%+v", e)
+		}
+		findCookie(b, "host", "1")
+		clean(string(b), 40)
+	})
+}
+
+func TestFindCookie(t *testing.T) {
+	b := []byte("\x01\x00\x00\x04host\x00\x011\x00\x12MIT-MAGIC-COOKIE-1\x00\x02ab" +
+		"\xff\xff\x00\x00\x00\x012\x00\x12MIT-MAGIC-COOKIE-1\x00\x02cd")
+	if c := findCookie(b, "host", "1"); string(c) != "ab" {
+		t.Errorf("%q", c)
+	}
+	if c := findCookie(b, "other", "2"); string(c) != "cd" {
+		t.Errorf("%q", c)
+	}
+	if c := findCookie(b, "host", "3"); c != nil {
+		t.Errorf("%q", c)
 	}
 }

@@ -243,6 +243,8 @@ func (v *x11View) render() {
 		}
 		if strings.SplitN(p.Key, "|", 2)[0] != strings.SplitN(v.page.Key, "|", 2)[0] {
 			v.focus, v.offset, v.folded = p.Focus, 0, true
+		} else if p.Title != v.page.Title {
+			v.focus = p.Focus
 		}
 	}
 	v.page = p
