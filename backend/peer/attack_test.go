@@ -12,6 +12,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/peer"
+	"daypass/backend/peer/peertest"
 )
 
 // middle is an attacker who owns the mailbox and has broken the handshake: it
@@ -162,8 +163,8 @@ func underAttack(t *testing.T, binding bool) (console, host *side, m *middle) {
 	console, host = twoSides(t, func(c, h *peer.Config) {
 		peer.BreakHandshake(c, h, []byte("known to the two sides only"), binding)
 		c.Hello = []byte("CONSOLE HELLO")
-		h.Mailbox.(interface{ SetOffline(bool) }).SetOffline(true)
-		c.Mailbox.(interface{ SetOffline(bool) }).SetOffline(true)
+		h.Mailbox.(*peertest.Mailbox).SetOffline(true)
+		c.Mailbox.(*peertest.Mailbox).SetOffline(true)
 	})
 	m = intercept(t, console, host)
 	host.box.SetOffline(false)
@@ -203,10 +204,10 @@ func TestWithoutBindingTheAttackerReads(t *testing.T) {
 
 // A server that changes, cuts or invents negotiation messages delays, no more.
 func TestTamperedNegotiation(t *testing.T) {
-	console, host := twoSides(t, func(c, h *peer.Config) {
+	simulatedWith(t, func(c, h *peer.Config) {
 		for _, cfg := range []*peer.Config{c, h} {
 			n := 0
-			cfg.Mailbox.(interface{ Tap(func([]byte) []byte) }).Tap(func(b []byte) []byte {
+			cfg.Mailbox.(*peertest.Mailbox).Tap(func(b []byte) []byte {
 				n++
 				if n%3 == 0 {
 					return b
@@ -218,12 +219,11 @@ func TestTamperedNegotiation(t *testing.T) {
 				return b
 			})
 		}
+	}, func(t *testing.T, _ *wire, console, host *side) {
+		if s := console.Stats(); s.PeerFingerprint != host.Stats().OurFingerprint {
+			t.Error("not the host's certificate")
+		}
 	})
-	console.open()
-	host.open()
-	if s := console.Stats(); s.PeerFingerprint != host.Stats().OurFingerprint {
-		t.Error("not the host's certificate")
-	}
 }
 
 // What was recorded is worth nothing later.
@@ -231,7 +231,7 @@ func TestReplayedNegotiation(t *testing.T) {
 	var mu sync.Mutex
 	var tape [][]byte
 	console, host := twoSides(t, func(c, _ *peer.Config) {
-		c.Mailbox.(interface{ Tap(func([]byte) []byte) }).Tap(func(b []byte) []byte {
+		c.Mailbox.(*peertest.Mailbox).Tap(func(b []byte) []byte {
 			mu.Lock()
 			defer mu.Unlock()
 			tape = append(tape, bytes.Clone(b))

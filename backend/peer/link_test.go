@@ -209,18 +209,17 @@ func TestByeArrivesAndHostStays(t *testing.T) {
 }
 
 func TestBadMailbox(t *testing.T) {
-	console, host := twoSides(t, func(c, h *peer.Config) {
+	simulatedWith(t, func(c, h *peer.Config) {
 		c.Mailbox.(*peertest.Mailbox).SetFaults(0.4, 0.5)
 		h.Mailbox.(*peertest.Mailbox).SetFaults(0.4, 0.5)
+	}, func(t *testing.T, _ *wire, console, host *side) {
+		if err := console.Control().Send([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(receive(t, host.Control())); got != "hello" {
+			t.Errorf("got %q", got)
+		}
 	})
-	console.open()
-	host.open()
-	if err := console.Control().Send([]byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(receive(t, host.Control())); got != "hello" {
-		t.Errorf("got %q", got)
-	}
 }
 
 func TestMailboxComesLate(t *testing.T) {

@@ -50,6 +50,13 @@ func newWire(t *testing.T) (w *wire, console, host *vnet.Net) {
 
 // simulated runs f in simulated time with two open links.
 func simulated(t *testing.T, f func(t *testing.T, w *wire, console, host *side)) {
+	t.Helper()
+	simulatedWith(t, nil, f)
+}
+
+// simulatedWith is simulated with another configuration.
+func simulatedWith(t *testing.T, change func(console, host *peer.Config), f func(t *testing.T, w *wire, console, host *side)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w, cn, hn := newWire(t)
 		t.Cleanup(func() {
@@ -57,7 +64,12 @@ func simulated(t *testing.T, f func(t *testing.T, w *wire, console, host *side))
 				t.Error(err)
 			}
 		})
-		console, host := twoSides(t, func(c, h *peer.Config) { c.Net, h.Net, c.LAN, h.LAN = cn, hn, false, false })
+		console, host := twoSides(t, func(c, h *peer.Config) {
+			c.Net, h.Net, c.LAN, h.LAN = cn, hn, false, false
+			if change != nil {
+				change(c, h)
+			}
+		})
 		console.open()
 		host.open()
 		f(t, w, console, host)

@@ -1,0 +1,5 @@
+//go:build !linux
+
+// Package netlab builds networks of namespaces for tests. There are none on
+// this system.
+package netlab
