@@ -298,7 +298,7 @@ func (e *encoder) lossless(f *screen.Frame, r image.Rectangle, n int) {
 		}
 		start := len(e.plain)
 		e.plain = e.pal.appendIndices(e.plain, f, r, bits)
-		e.est += 8 + (len(e.plain)-start)/4
+		e.est += 8 + (len(e.plain)-start)/3
 	default:
 		op.Type = wire.OpRGB
 		e.plain = wire.AppendPictureOp(e.plain, op)

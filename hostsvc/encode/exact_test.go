@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"daypass/backend/fault"
 	"daypass/backend/picture"
 	"daypass/hostsvc/encode"
 	"daypass/hostsvc/screen"
@@ -31,6 +32,7 @@ type pipe struct {
 	bytes  int
 	total  int
 	paused bool
+	lost   bool // what is sent is accepted and gone
 	closed bool
 }
 
@@ -45,6 +47,9 @@ func (p *pipe) Send(b []byte) error {
 	defer p.mu.Unlock()
 	if p.closed {
 		return errors.New("closed")
+	}
+	if p.lost {
+		return nil
 	}
 	p.queue = append(p.queue, append([]byte(nil), b...))
 	p.bytes += len(b)
@@ -64,6 +69,12 @@ func (p *pipe) pause(on bool) {
 	defer p.mu.Unlock()
 	p.paused = on
 	p.cond.Broadcast()
+}
+
+func (p *pipe) lose(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = on
 }
 
 func (p *pipe) close() {
@@ -468,6 +479,83 @@ func TestStateAndCursorArrive(t *testing.T) {
 		}
 		if s.page.shapes == shapes {
 			t.Error("no cursor shape arrived")
+		}
+	})
+}
+
+// TestTwoServingsOneConsole serves twice over one channel, as a change of the
+// display does: the console must take the second as it took the first.
+func TestTwoServingsOneConsole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scr := picture.NewScreen(picture.Options{})
+		hello := <-scr.Feedback()
+		for i, f := range []*screentest.Fake{screentest.New(300, 200), screentest.New(200, 300), screentest.New(200, 300)} {
+			sc := &scene{r: rand.New(rand.NewPCG(9, uint64(i)))}
+			f.Draw(func(m *screen.Frame) []image.Rectangle { return sc.photo(m, m.Bounds()) })
+			ctx, cancel := context.WithCancel(t.Context())
+			feedback := make(chan []byte, 64)
+			feedback <- hello
+			done := make(chan error, 1)
+			out := newPipe()
+			go func() { done <- encode.Serve(ctx, f, 7, out, feedback, slog.New(slog.DiscardHandler)) }()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			for out.Buffered() > 0 {
+				b, _ := out.receive()
+				if err := scr.Packet(b); err != nil {
+					t.Fatalf("serving %d: %v", i, err)
+				}
+				for more := true; more; {
+					select {
+					case m := <-scr.Feedback():
+						feedback <- m
+					default:
+						more = false
+					}
+				}
+				synctest.Wait()
+			}
+			if n := differences(f.Copy(), scr.Snapshot()); n > 0 {
+				t.Errorf("serving %d: %d pixels differ", i, n)
+			}
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestAHostileConsoleEndsTheServing gives what no console sends.
+func TestAHostileConsoleEndsTheServing(t *testing.T) {
+	for _, m := range [][]byte{{}, {1}, {0x81}, {0x82, 0}, {0x83, 1, 2}, {0xff}} {
+		feedback := make(chan []byte, 1)
+		feedback <- m
+		err := encode.Serve(t.Context(), screentest.New(64, 64), 0, newPipe(), feedback, slog.New(slog.DiscardHandler))
+		if fault.KindOf(err) != fault.Hostile {
+			t.Errorf("% x: %v", m, err)
+		}
+	}
+}
+
+// TestABrokenConnectionBeginsAgain loses everything for a while.
+func TestABrokenConnectionBeginsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := screentest.New(300, 200)
+		s := start(t, f)
+		defer s.stop()
+		sc := &scene{r: rand.New(rand.NewPCG(1, 9))}
+		time.Sleep(time.Second)
+		s.out.lose(true)
+		for range 20 {
+			sc.operation(f)
+			time.Sleep(100 * time.Millisecond)
+		}
+		s.out.lose(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := differences(f.Copy(), s.scr.Snapshot()); n > 0 {
+			t.Errorf("%d pixels differ after the connection came back", n)
 		}
 	})
 }

@@ -5,7 +5,11 @@ import "time"
 // Bounds of the window: bytes in flight that the receiver has not acknowledged.
 const (
 	minWindow = 24 << 10
-	maxWindow = 8 << 20
+	maxWindow = 2 << 20
+	// maxUpdate is about the most bytes of one update: a large change goes in
+	// several, so that encoding, network and decoding overlap and the channel's
+	// own queue (4 MiB) is never full.
+	maxUpdate = 512 << 10
 	// queueTime is how much delay beyond the path's own the window may make.
 	queueTime = 80 * time.Millisecond
 	// firstRate in bytes a second is believed until the first measurement.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"image"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"daypass/backend/fault"
@@ -32,7 +33,7 @@ const (
 // ErrWayland when capture cannot work at all, Hostile when the console broke
 // the protocol, Offline when feedback was closed.
 func Serve(ctx context.Context, src screen.Source, display uint32, out Sender, feedback <-chan []byte, log *slog.Logger) error {
-	s := &server{src: src, display: display, out: out, log: log, motion: &jpegCodec{}}
+	s := &server{src: src, display: display, out: out, log: log, motion: &jpegCodec{}, stream: rand.Uint32()}
 	defer s.close()
 	return s.run(ctx, feedback)
 }
@@ -53,7 +54,7 @@ type server struct {
 	hello   bool   // the console is there and wants a picture
 	offered uint32 // motion codecs it decodes; without ours all is lossless
 	begin   bool   // a new stream is due
-	stream  uint32
+	stream  uint32 // begins anywhere: another Serve before may have used 1
 	seq     uint32
 	flow    flow
 	retries int // streams begun since the last acknowledgement
@@ -375,7 +376,7 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 	}
 	grabbed := time.Now()
 	s.enc.thin = s.flow.thin()
-	u, rest, ok, err := s.enc.encode(rects, grabbed, max(room, minWindow), refine, s.seq == 0, s.pressing)
+	u, rest, ok, err := s.enc.encode(rects, grabbed, min(max(room, minWindow), maxUpdate), refine, s.seq == 0, s.pressing)
 	if err != nil {
 		s.log.Warn("picture: encoder failed", "cause", err)
 		s.begin = true
