@@ -37,6 +37,7 @@ type conn struct {
 	hello     *frame
 	isOpen    bool
 	broken    bool // an ICE restart cannot help
+	gone      bool // the peer ended it
 	restarts  int  // since the path was last alive
 	by        time.Time
 	bye       bool // the peer said it is leaving; by says until when it may
@@ -92,12 +93,12 @@ func (l *Link) newConn(id nid, servers []protocol.ICEServer) (*conn, error) {
 	pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) { l.do(func() { l.iceState(c, s) }) })
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateClosed {
-			l.do(func() { l.lost(c, errors.New("connection closed by the peer")) })
+			l.do(func() { l.ended(c, errors.New("connection closed by the peer")) })
 		}
 	})
 	pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) {
 		if s == webrtc.DTLSTransportStateClosed || s == webrtc.DTLSTransportStateFailed {
-			l.do(func() { l.lost(c, fmt.Errorf("DTLS %s", s)) })
+			l.do(func() { l.ended(c, fmt.Errorf("DTLS %s", s)) })
 		}
 	})
 	pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(*webrtc.ICECandidatePair) {
@@ -136,7 +137,7 @@ func (c *conn) adopt(i int, dc *webrtc.DataChannel) {
 		dc.OnBufferedAmountLow(lane.change.wake)
 	}
 	dc.OnOpen(func() { c.l.do(func() { c.l.channelOpen(c, i) }) })
-	dc.OnClose(func() { c.l.do(func() { c.l.lost(c, errors.New("a data channel closed")) }) })
+	dc.OnClose(func() { c.l.do(func() { c.l.ended(c, errors.New("a data channel closed")) }) })
 	dc.OnError(func(err error) {
 		if errors.Is(err, io.ErrShortBuffer) {
 			c.hostile(errors.New("message larger than allowed"))
@@ -156,7 +157,13 @@ func (c *conn) stop() {
 	c.rx.Lock()
 	c.stopped = true
 	c.rx.Unlock()
+	gone := c.gone
 	c.l.wg.Go(func() {
+		if gone {
+			// pion ends its side of the association first: an abort that
+			// cannot be sent any more would hold its locks for 0.4 s.
+			time.Sleep(settle)
+		}
 		if err := c.pc.GracefulClose(); err != nil {
 			c.l.log.Debug("closing a connection", "cause", err)
 		}

@@ -579,6 +579,12 @@ func (l *Link) swap(c *conn) {
 	c.by = time.Now().Add(connectTimeout)
 }
 
+// ended: the peer, or pion, closed c.
+func (l *Link) ended(c *conn, cause error) {
+	c.gone = true
+	l.lost(c, cause)
+}
+
 // lost: c is gone and only another connection helps.
 func (l *Link) lost(c *conn, cause error) {
 	if c.stopped {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 	"github.com/pion/transport/v4"
 	"github.com/pion/transport/v4/stdnet"
@@ -44,6 +45,7 @@ const (
 	askQuick       = 2 * time.Second // the slowest in the first half minute
 	candidateAgain = 2 * time.Second // unanswered candidates are repeated while connecting
 	ackDelay       = 100 * time.Millisecond
+	settle         = 10 * time.Millisecond // between the peer's end of a connection and ours
 	byeTimeout     = 2 * time.Second
 	iceTimeout     = 5 * time.Second
 	sendTimeout    = 5 * time.Second
@@ -90,7 +92,8 @@ func newAPI(cfg *Config, log *slog.Logger) (*webrtc.API, error) {
 	se.SetDTLSReplayProtectionWindow(512)
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	se.DisableActiveTCP(true) // a hostile peer must not make us open TCP connections
+	se.DisableCloseByDTLS(true) // the Link closes, once
+	se.DisableActiveTCP(true)   // a hostile peer must not make us open TCP connections
 	se.SetIncludeLoopbackCandidate(cfg.LAN)
 	lan := cfg.LAN
 	se.SetRemoteIPFilter(func(ip net.IP) bool { return usable(ip, lan) })
@@ -104,7 +107,8 @@ func newAPI(cfg *Config, log *slog.Logger) (*webrtc.API, error) {
 		se.SetNet(bigNet{n})
 	}
 	// No media: an empty media engine and no interceptors.
-	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&webrtc.MediaEngine{})), nil
+	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&webrtc.MediaEngine{}),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
 }
 
 // usable reports whether a remote candidate's address may be tried.
