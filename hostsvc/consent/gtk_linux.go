@@ -27,7 +27,6 @@ var gtk struct {
 	setProperty    func(o obj, name string, value *gvalue)
 	valueInit      func(v *gvalue, typ uintptr) uintptr
 	valueString    func(v *gvalue) string
-	valueBool      func(v *gvalue) bool
 	valueSetBool   func(v *gvalue, on bool)
 	valueUnset     func(v *gvalue)
 	schemaDefault  func() obj
@@ -114,7 +113,8 @@ var gtk struct {
 	settings      func() obj
 	accessible    func(w obj) obj
 	chooserNew    func(title string, parent obj, action int32, accept, cancel string) obj
-	chooserRun    func(d obj) int32
+	chooserShow   func(d obj)
+	chooserModal  func(d obj, on bool)
 	chooserName   func(d obj, name string)
 	chooserFolder func(d obj, dir string) bool
 	chooserAsk    func(d obj, on bool)
@@ -132,11 +132,8 @@ var gtk struct {
 	ioErrorHandler func(fn uintptr) uintptr
 }
 
-// gvalue is a GValue: type and 16 bytes of data.
-type gvalue struct {
-	typ  uintptr
-	data [2]uint64
-}
+// gvalue is a GValue: 8 bytes of type and 16 of data (on 64 bits).
+type gvalue [3]uint64
 
 // Numbers of GTK's headers.
 const (
@@ -197,7 +194,6 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.setProperty, gobject, "g_object_set_property"},
 		{&gtk.valueInit, gobject, "g_value_init"},
 		{&gtk.valueString, gobject, "g_value_get_string"},
-		{&gtk.valueBool, gobject, "g_value_get_boolean"},
 		{&gtk.valueSetBool, gobject, "g_value_set_boolean"},
 		{&gtk.valueUnset, gobject, "g_value_unset"},
 		{&gtk.schemaDefault, gio, "g_settings_schema_source_get_default"},
@@ -282,7 +278,8 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.settings, lib, "gtk_settings_get_default"},
 		{&gtk.accessible, lib, "gtk_widget_get_accessible"},
 		{&gtk.chooserNew, lib, "gtk_file_chooser_native_new"},
-		{&gtk.chooserRun, lib, "gtk_native_dialog_run"},
+		{&gtk.chooserShow, lib, "gtk_native_dialog_show"},
+		{&gtk.chooserModal, lib, "gtk_native_dialog_set_modal"},
 		{&gtk.chooserEnd, lib, "gtk_native_dialog_destroy"},
 		{&gtk.chooserName, lib, "gtk_file_chooser_set_current_name"},
 		{&gtk.chooserFolder, lib, "gtk_file_chooser_set_current_folder"},
@@ -308,7 +305,7 @@ var calls = sync.OnceValue(func() (c struct {
 },
 ) {
 	c.plain = purego.NewCallback(func(_, id uintptr) uintptr { return handle(id, 0) })
-	c.notify = purego.NewCallback(func(_, _, id uintptr) uintptr { return handle(id, 0) })
+	c.notify = purego.NewCallback(func(_, arg, id uintptr) uintptr { return handle(id, arg) })
 	c.event = purego.NewCallback(func(_, ev, id uintptr) uintptr { return handle(id, ev) })
 	c.draw = purego.NewCallback(func(_, cr, id uintptr) uintptr { return handle(id, cr) })
 	c.idle = purego.NewCallback(func(id uintptr) uintptr { return handle(id, 0) })
@@ -403,14 +400,6 @@ func propString(o obj, name string) string {
 	defer gtk.valueUnset(&v)
 	gtk.getProperty(o, name, &v)
 	return gtk.valueString(&v)
-}
-
-func propBool(o obj, name string) bool {
-	var v gvalue
-	gtk.valueInit(&v, gtypeBool)
-	defer gtk.valueUnset(&v)
-	gtk.getProperty(o, name, &v)
-	return gtk.valueBool(&v)
 }
 
 func setPropBool(o obj, name string, on bool) {

@@ -43,7 +43,7 @@ type gtkView struct {
 	blocks                                     map[string]*gtkBlock
 	buttons                                    map[string]obj
 	code                                       [2]obj
-	link                                       obj
+	link, chooser                              obj
 	quiet                                      bool // we change a widget ourselves
 	drain                                      uintptr
 	settings                                   obj
@@ -108,9 +108,8 @@ func (v *gtkView) run(started chan<- error) {
 	v.build()
 	started <- nil
 	gtk.main()
-	if v.win != 0 {
-		gtk.destroy(v.win)
-	}
+	v.endSave(0)
+	gtk.destroy(v.win)
 	gtk.eventHandler(0, 0, 0)
 	unregister(append(v.ids, filter, v.drain, tick)...)
 }
@@ -706,20 +705,42 @@ func (v *gtkView) drawRing(cr obj, size, width, fraction float64) {
 	}
 }
 
-// save asks where the receipt goes.
+// save asks where the receipt goes. It does not wait for the answer, so that
+// the window can be closed under it.
 func (v *gtkView) save() {
-	w := v.p.w
-	d := gtk.chooserNew(w.SaveTitle, v.win, 1, w.SaveReceipt, w.Back)
-	defer gtk.unref(d)
-	def := ReceiptPath(v.p.w.Lang)
-	gtk.chooserAsk(d, true)
-	gtk.chooserFolder(d, filepath.Dir(def))
-	gtk.chooserName(d, filepath.Base(def))
-	if gtk.chooserRun(d) != gtkResponseAccept {
+	if v.chooser != 0 {
 		return
 	}
-	if path := takeString(gtk.chooserFile(d)); path != "" {
-		v.p.press("save-receipt", input{Path: path})
+	w := v.p.w
+	d := gtk.chooserNew(w.SaveTitle, v.win, 1, w.SaveReceipt, w.Back)
+	v.chooser = d
+	def := ReceiptPath(w.Lang)
+	gtk.chooserAsk(d, true)
+	gtk.chooserModal(d, true)
+	gtk.chooserFolder(d, filepath.Dir(def))
+	gtk.chooserName(d, filepath.Base(def))
+	var id uintptr
+	id = register(func(response uintptr) uintptr {
+		path := ""
+		if int32(response) == gtkResponseAccept {
+			path = takeString(gtk.chooserFile(d))
+		}
+		v.do(func() { v.endSave(id) }) // not inside its own signal
+		if path != "" {
+			v.p.press("save-receipt", input{Path: path})
+		}
+		return 0
+	})
+	gtk.connect(d, "response", calls().notify, id, 0, 0)
+	gtk.chooserShow(d)
+}
+
+func (v *gtkView) endSave(id uintptr) {
+	unregister(id)
+	if v.chooser != 0 {
+		gtk.chooserEnd(v.chooser)
+		gtk.unref(v.chooser)
+		v.chooser = 0
 	}
 }
 

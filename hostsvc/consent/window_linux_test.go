@@ -412,6 +412,36 @@ func hands(t *testing.T, kind string) {
 		_, nx, ny, _, _ := d.find(english.BarName)
 		return nx == bx+100 && ny == by+300 && w.health().Shown
 	})
+	// ending asks first
+	w.say("quiet")
+	_, x, y, _, wh = d.find(english.WindowTitle)
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.click(x+60, y+wh-35)
+	d.wait("the question", func() bool {
+		_, _, _, _, h := d.find(english.WindowTitle)
+		return h < 400
+	})
+	_, x, y, _, wh = d.find(english.WindowTitle)
+	d.click(x+60, y+wh-35)
+	if a := w.action(); a.Kind != EndAndRemove {
+		t.Errorf("%+v", a)
+	}
+	w.say("removed")
+	d.run("xdotool", "windowactivate", "--sync", id)
+	d.wait("the result", func() bool {
+		_, _, _, _, h := d.find(english.WindowTitle)
+		return h > 330
+	})
+	_, x, y, ww, wh = d.find(english.WindowTitle)
+	d.click(x+ww-80, y+wh-35)
+	if kind == KindGTK {
+		dialog, _, _, _, _ := d.find(english.SaveTitle)
+		d.run("xdotool", "windowactivate", "--sync", dialog)
+		d.run("xdotool", "key", "Return")
+	}
+	if a := w.action(); a.Kind != SaveReceipt || !strings.HasSuffix(a.Path, ".html") {
+		t.Errorf("%+v", a)
+	}
 	w.say("quiet")
 	d.wait("no bar", func() bool {
 		h := w.health()

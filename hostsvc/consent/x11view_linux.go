@@ -13,8 +13,6 @@ import (
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
-
-	"daypass/backend/grant"
 )
 
 // x11View is the window drawn by ourselves, where GTK is missing. It is for
@@ -732,7 +730,7 @@ func (v *x11View) activateControl(c *control) {
 	case c.btn:
 		v.p.press(c.id, input{Link: v.link, Code: v.code})
 	case c.kind == BlockCheck || c.kind == BlockSwitch:
-		v.p.set(grant.Rights(c.b.Right), !c.b.On)
+		v.p.set(c.b.Right, !c.b.On)
 	case c.kind == BlockDetails:
 		v.folded = !v.folded
 	}
@@ -836,13 +834,12 @@ func (v *x11View) key(e xevent) {
 // step moves the focus in reading order: the body, then the foot from left to right.
 func (v *x11View) step(by int) {
 	var ids []string
-	foot := len(ids)
 	for _, c := range v.controls {
 		if c.body {
 			ids = append(ids, c.id)
 		}
 	}
-	foot = len(ids)
+	foot := len(ids)
 	for _, b := range v.page.Buttons {
 		ids = append(ids, b.ID)
 	}

@@ -2,6 +2,7 @@ package consent
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -71,12 +72,16 @@ func dialX(display string) (*xconn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var nc net.Conn
+	var (
+		nc  net.Conn
+		dn  net.Dialer
+		ctx = context.Background()
+	)
 	if host == "" {
-		nc, err = net.Dial("unix", "/tmp/.X11-unix/X"+number)
+		nc, err = dn.DialContext(ctx, "unix", "/tmp/.X11-unix/X"+number)
 	} else {
 		n, _ := strconv.Atoi(number) // checked by splitDisplay
-		nc, err = net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(6000+n)))
+		nc, err = dn.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(6000+n)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("consent: X display %s: %w", display, err)
@@ -403,18 +408,23 @@ func (x *xconn) atom(name string) xproto.Atom {
 	return r.Atom
 }
 
-// scale is how many pixels one layout unit has: Xft.dpi / 96, at least 1.
+// scale is how many pixels one layout unit has: Xft.dpi / 96 or $GDK_SCALE,
+// whichever is more, at least 1.
 func (x *xconn) scale() float64 {
+	least := 1.0
+	if s, err := strconv.Atoi(os.Getenv("GDK_SCALE")); err == nil && s >= 1 && s <= 4 {
+		least = float64(s)
+	}
 	r, err := xproto.GetProperty(x.Conn, false, x.root.Root, xproto.AtomResourceManager, xproto.AtomString, 0, 16<<10).Reply()
 	if err != nil {
-		return 1
+		return least
 	}
 	for _, l := range strings.Split(string(r.Value), "\n") {
 		if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "Xft.dpi" {
 			if dpi, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil && dpi > 96 && dpi <= 480 {
-				return dpi / 96
+				return max(least, dpi/96)
 			}
 		}
 	}
-	return 1
+	return least
 }
