@@ -390,14 +390,14 @@ func TestEveryPixelIsExactAtRest(t *testing.T) {
 		defer s.stop()
 		sc := &scene{r: rand.New(rand.NewPCG(7, 11))}
 		time.Sleep(time.Second)
-		for i := range 200 {
+		for i := range operations {
 			before := f.Copy()
 			name := "resize"
-			cut := i == 120
+			cut := i == operations*3/5
 			if cut {
 				s.out.pause(true)
 			}
-			if i%40 == 39 {
+			if i%20 == 19 {
 				f.Resize(300+sc.r.IntN(300), 200+sc.r.IntN(300))
 				f.Draw(func(m *screen.Frame) []image.Rectangle { return sc.text(m, m.Bounds()) })
 			} else {

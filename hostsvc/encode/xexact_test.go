@@ -93,8 +93,8 @@ func TestEveryPixelOfXIsExactAtRest(t *testing.T) {
 	}
 	copy(scratch.Pix, x.Read().Pix)
 	rest("start")
-	for i := range 200 {
-		cut := i == 100
+	for i := range operations {
+		cut := i == operations/2
 		if cut {
 			s.out.pause(true)
 		}

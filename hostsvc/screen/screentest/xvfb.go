@@ -21,12 +21,14 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
+// xgb's remarks on standard error say nothing of a test.
+func init() { xgb.Logger = stdlog.New(io.Discard, "", 0) }
+
 // Xvfb starts an X server on the first free display from :21 to :29 and
 // returns its name. Without Xvfb the test fails: capture is not tested
 // otherwise.
 func Xvfb(tb testing.TB, size string) string {
 	tb.Helper()
-	xgb.Logger = stdlog.New(io.Discard, "", 0)
 	path, err := exec.LookPath("Xvfb")
 	if err != nil {
 		tb.Fatal("Xvfb is required for this test: apt install xvfb")
