@@ -1,0 +1,72 @@
+// Every screen and how to get there; shared by the pictures and the accessibility check.
+const key = (...keys) => async (page) => {
+  for (const k of keys) {
+    await page.keyboard.press(k)
+    await page.waitForTimeout(60)
+  }
+}
+const section = (name) => async (page) => {
+  await page.keyboard.press('3')
+  await page.getByRole('navigation', { name: /Parts of the settings|Teile der Einstellungen/ }).getByRole('button').nth(name).click()
+}
+const invite = async (page) => {
+  await page.keyboard.press('n')
+  await page.getByRole('textbox').or(page.getByRole('combobox')).first().fill('anna.weber@example.org')
+  await page.locator('input').nth(1).fill('Anna Weber')
+  await page.locator('input').nth(2).fill('case 4711 "printer"')
+  await page.keyboard.press('Enter')
+  await page.locator('article dd').first().waitFor()
+}
+
+export const screens = [
+  { name: 'starting', query: 'fake=starting' },
+  { name: 'fatal', query: 'fake=fatal' },
+  { name: 'welcome', query: 'fake=welcome' },
+  { name: 'signin', query: 'fake=signin' },
+  { name: 'unlock', query: 'fake=unlock' },
+  { name: 'nokeyring', query: 'fake=nokeyring' },
+  { name: 'empty', query: 'fake=empty' },
+  { name: 'notice', query: 'fake=notice' },
+  { name: 'sessions', query: 'fake=many' },
+  { name: 'long', query: 'fake=long' },
+  { name: 'offline', query: 'fake=offline' },
+  { name: 'away', query: 'fake=away' },
+  { name: 'mailfailed', query: 'fake=mailfailed' },
+  { name: 'palette', query: 'fake=many', to: key('Control+k') },
+  { name: 'keys', query: 'fake=many', to: key('?') },
+  { name: 'new', query: 'fake=empty', to: key('n') },
+  { name: 'new-limit', query: 'fake=limit', to: key('n') },
+  { name: 'new-invite', query: 'fake=empty', to: invite },
+  { name: 'new-nomail', query: 'fake=empty&mail=none', to: invite },
+  { name: 'new-waiting', query: 'fake=invited', to: key('o') },
+  { name: 'new-code', query: 'fake=code', to: key('o') },
+  { name: 'new-wrong', query: 'fake=wrong', to: key('o') },
+  { name: 'new-expired', query: 'fake=expired', to: key('o') },
+  { name: 'new-locked', query: 'fake=locked', to: key('o') },
+  { name: 'new-choose', query: 'fake=choose', to: key('o') },
+  { name: 'correct', query: 'fake=invited', to: key('o', 'a') },
+  { name: 'cancel', query: 'fake=invited', to: key('x') },
+  { name: 'session', query: 'fake=active', to: key('o') },
+  { name: 'session-long', query: 'fake=long', to: key('o') },
+  { name: 'session-away', query: 'fake=away', to: key('o') },
+  { name: 'timeline', query: 'fake=active', to: key('t') },
+  { name: 'verified', query: 'fake=active', to: async (page) => { await page.keyboard.press('o'); await page.getByRole('button', { name: /verified end|durchgehend/ }).click() } },
+  { name: 'end', query: 'fake=active', to: key('e') },
+  { name: 'remote', query: 'fake=remote', to: key('r') },
+  { name: 'remote-stats', query: 'fake=remote', to: async (page) => { await page.keyboard.press('r'); await page.waitForTimeout(100); await page.keyboard.press('Control+Alt+Escape'); await page.keyboard.press('i') } },
+  { name: 'remote-reconnecting', query: 'fake=reconnecting', to: key('r') },
+  { name: 'remote-paused', query: 'fake=paused', to: key('r') },
+  { name: 'remote-blocked', query: 'fake=blocked', to: key('r') },
+  { name: 'remote-chords', query: 'fake=remote', to: async (page) => { await page.keyboard.press('r'); await page.getByRole('button', { name: /Send keys|Tasten senden/ }).click() } },
+  { name: 'remote-full', query: 'fake=remote', to: async (page) => { await page.keyboard.press('r'); await page.getByRole('button', { name: /^Full screen|^Vollbild/ }).click() } },
+  { name: 'bare', query: 'fake=bare' },
+  { name: 'history', query: 'fake=many', to: key('2') },
+  { name: 'history-open', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: 'Anna Weber' }).first().click() } },
+  { name: 'history-empty', query: 'fake=empty', to: key('2') },
+  { name: 'settings-profile', query: 'fake=many', to: section(0) },
+  { name: 'settings-mail', query: 'fake=many', to: section(1) },
+  { name: 'settings-appearance', query: 'fake=many', to: section(2) },
+  { name: 'settings-server', query: 'fake=many', to: section(3) },
+  { name: 'settings-doctor', query: 'fake=many', to: async (page) => { await section(4)(page); await page.getByRole('button', { name: /Check now|Jetzt prüfen/ }).click() } },
+  { name: 'settings-about', query: 'fake=many', to: section(5) },
+]

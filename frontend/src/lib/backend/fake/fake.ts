@@ -1,0 +1,341 @@
+// A scripted native side: it answers as the real one would, remembers what it was asked, and plays the customer.
+import { type Backend, BackendError, type Fault, type Invitee, type Session, type Snapshot } from '../backend'
+import { active, code, fault, history, scenarios, session } from './scenarios'
+
+export interface FakeOptions {
+  scenario: string
+  /** How long the customer takes for each of their steps, in ms; 0 = never. */
+  customer?: number
+  /** How long an answer takes, in ms. */
+  delay?: number
+}
+
+export class FakeBackend implements Backend {
+  snapshot: Snapshot
+  /** What was asked, in order: "sessions.create", "remote.chord ctrl-alt-del"... */
+  readonly calls: string[] = []
+  /** The next call of this name fails with this. */
+  readonly failures = new Map<string, Fault>()
+  clipboard = ''
+  #listeners = new Set<(s: Snapshot) => void>()
+  #mail = { host: 'smtp.contoso.example', port: 587, security: 'starttls' as const, user: 'mia.roth', from: 'mia.roth@contoso.example', hasPassword: true }
+
+  constructor(readonly options: FakeOptions) {
+    this.snapshot = (scenarios[options.scenario] ?? scenarios.empty!)()
+  }
+
+  subscribe(listener: (snapshot: Snapshot) => void): () => void {
+    this.#listeners.add(listener)
+    listener(structuredClone(this.snapshot))
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Changes the state as the native side would, and tells the page. */
+  change(what: (s: Snapshot) => void): void {
+    what(this.snapshot)
+    this.snapshot.rev++
+    for (const listener of this.#listeners) listener(structuredClone(this.snapshot))
+  }
+
+  find(id: string): Session {
+    const found = this.snapshot.sessions.find((s) => s.id === id)
+    if (!found) throw new BackendError(fault('notfound', 'This session is not here any more', 'Look into the history.', id))
+    return found
+  }
+
+  edit(id: string, what: (s: Session) => void): void {
+    this.find(id)
+    this.change(() => what(this.find(id)))
+  }
+
+  async #ask<T>(name: string, args: string, answer: () => T): Promise<T> {
+    this.calls.push(args ? `${name} ${args}` : name)
+    if (this.options.delay) await new Promise((resolve) => setTimeout(resolve, this.options.delay))
+    const failure = this.failures.get(name)
+    if (failure) {
+      this.failures.delete(name)
+      throw new BackendError(failure)
+    }
+    return answer()
+  }
+
+  /** The customer opens the link, starts the program, and types the code. */
+  #customer(id: string): void {
+    const pace = this.options.customer
+    if (!pace) return
+    setTimeout(() => {
+      if (!this.snapshot.sessions.some((s) => s.id === id && s.state === 'invited')) return
+      this.edit(id, (s) => {
+        s.state = 'answered'
+        s.waiting = [{ instance: 'i1', computer: 'PC-ANNA', os: 'Debian 12', user: 'anna', timeZone: 'Europe/Vienna', since: Date.now(), chosen: true }]
+        s.code = code({ expiresAt: Date.now() + 600_000 })
+        s.verbs = { ...s.verbs, resend: false, showCode: true, newCode: true }
+      })
+      setTimeout(() => {
+        if (!this.snapshot.sessions.some((s) => s.id === id && s.state === 'answered')) return
+        this.edit(id, (s) => {
+          const now = Date.now()
+          Object.assign(s, active({ ...s, state: 'active', presence: 'online', presenceSince: now, activatedAt: now, expiresAt: now + 86_400_000, code: undefined, waiting: [], link: undefined, verbs: active().verbs }))
+        })
+      }, pace * 2)
+    }, pace)
+  }
+
+  #recount(s: Snapshot): void {
+    const live = s.sessions.filter((x) => !['ended', 'removed', 'unconfirmed'].includes(x.state))
+    s.limits.mine.used = live.filter((x) => x.mine).length
+    s.limits.company.used = Math.max(live.length, s.limits.mine.used)
+  }
+
+  #end(id: string, by: string): void {
+    this.edit(id, (s) => {
+      s.state = by === 'cancel' ? 'ended' : 'ending'
+      s.endedAt = Date.now()
+      s.endedBy = by
+      s.code = undefined
+      s.verbs = { cancel: false, resend: false, correct: false, showCode: false, newCode: false, remote: false, end: false, putAway: by === 'cancel' }
+      if (by !== 'cancel') s.removal = { state: 'pending', lines: [] }
+    })
+    this.change((s) => this.#recount(s))
+    if (by !== 'cancel')
+      setTimeout(() => {
+        this.edit(id, (s) => {
+          s.state = 'removed'
+          s.removal = { state: 'clean', lines: ['Program file removed', 'State directory removed', 'Nothing else was changed'] }
+          s.verbs.putAway = true
+        })
+        this.change((s) => this.#recount(s))
+      }, 400)
+  }
+
+  shell = {
+    quit: () => this.#ask('shell.quit', '', () => undefined),
+    fullscreen: (on: boolean) => this.#ask('shell.fullscreen', String(on), () => undefined),
+    copyText: (text: string) =>
+      this.#ask('shell.copyText', '', () => {
+        this.clipboard = text
+      }),
+    about: () =>
+      this.#ask('shell.about', '', () => ({
+        version: '0.2.0',
+        logPath: '/home/mia/.config/daypass/log',
+        licences: [
+          { name: 'pion/webrtc', version: 'v4.2.20', licence: 'MIT' },
+          { name: 'svelte', version: '5.57.3', licence: 'MIT' },
+          { name: 'wails', version: 'v2.16.0', licence: 'MIT' },
+          { name: 'mattn/go-sqlite3', version: 'v1.14', licence: 'MIT' },
+          { name: 'lucide', version: '1.48.0', licence: 'ISC' },
+        ],
+      })),
+    doctor: () =>
+      this.#ask('shell.doctor', '', () => [
+        { name: 'Signaling server', ok: true, detail: 'answers in 2 ms', hint: '' },
+        { name: 'Keyring', ok: true, detail: 'unlocked', hint: '' },
+        { name: 'Host programs', ok: true, detail: 'linux/amd64, linux/arm64', hint: '' },
+        { name: 'UDP to the outside', ok: false, detail: 'no answer from the relay', hint: 'Allow UDP 3478, or sessions go through the relay over TCP.' },
+      ]),
+    setAppearance: (appearance: Snapshot['settings']['appearance']) => this.#ask('shell.setAppearance', appearance, () => this.change((s) => (s.settings.appearance = appearance))),
+    setLanguage: (language: Snapshot['settings']['language']) => this.#ask('shell.setLanguage', language, () => this.change((s) => (s.settings.language = language))),
+    dismissNotice: (id: string) => this.#ask('shell.dismissNotice', id, () => this.change((s) => (s.notices = s.notices.filter((x) => x.id !== id)))),
+  }
+
+  setup = {
+    useThisComputer: () => this.#ask('setup.useThisComputer', '', () => this.#ready('embedded', 'http://127.0.0.1:8427')),
+    useServer: (url: string) =>
+      this.#ask('setup.useServer', url, () =>
+        this.change((s) => {
+          s.phase = 'signin'
+          s.server.kind = 'remote'
+          s.server.url = url
+        }),
+      ),
+    signIn: (form: { email: string; password: string; totp: string }) =>
+      this.#ask('setup.signIn', form.email, () => {
+        if (form.password === 'wrong') throw new BackendError(fault('denied', 'E-mail or password is not right', 'Check both. After five tries the account rests for a minute.', '401'))
+        this.#ready('remote', this.snapshot.server.url)
+      }),
+    signOut: () =>
+      this.#ask('setup.signOut', '', () =>
+        this.change((s) => {
+          s.phase = s.server.kind === 'remote' ? 'signin' : 'welcome'
+          s.profile = undefined
+        }),
+      ),
+    unlock: (passphrase: string) =>
+      this.#ask('setup.unlock', '', () => {
+        if (passphrase === 'wrong') throw new BackendError(fault('denied', 'This passphrase does not open your keys', 'Check upper and lower case and try again.'))
+        this.#ready('embedded', 'http://127.0.0.1:8427')
+      }),
+    setPassphrase: (passphrase: string) => this.#ask('setup.setPassphrase', String(passphrase.length), () => this.#ready('embedded', 'http://127.0.0.1:8427')),
+    useMemory: () => this.#ask('setup.useMemory', '', () => this.#ready('embedded', 'http://127.0.0.1:8427')),
+    setLAN: (on: boolean, address: string) =>
+      this.#ask('setup.setLAN', `${on} ${address}`, () =>
+        this.change((s) => {
+          s.server.lan = on
+          s.server.insecure = on
+          s.server.lanAddress = on ? address : undefined
+          s.server.url = on ? `http://${address}:8427` : 'http://127.0.0.1:8427'
+        }),
+      ),
+  }
+
+  #ready(kind: 'embedded' | 'remote', url: string): void {
+    this.change((s) => {
+      const ready = scenarios.empty!()
+      s.phase = 'ready'
+      s.profile = ready.profile
+      s.server = { ...ready.server, kind, url }
+      if (!s.vault.kind) s.vault = { kind: 'memory' }
+    })
+  }
+
+  sessions = {
+    preview: (to: Invitee) =>
+      this.#ask('sessions.preview', '', () => {
+        const german = to.language === 'de'
+        const hello = german ? `Guten Tag${to.name ? ` ${to.name}` : ''},` : `Hello${to.name ? ` ${to.name}` : ''},`
+        const about = to.subject ? (german ? ` (${to.subject})` : ` (${to.subject})`) : ''
+        return german
+          ? {
+              subject: `Mia Roth von Contoso IT möchte Ihnen helfen${about}`,
+              text: `${hello}\n\nMia Roth von Contoso IT möchte Ihnen an Ihrem Computer helfen${about}.\n\n1. Öffnen Sie diesen Link an dem Computer, der Hilfe braucht:\n   http://127.0.0.1:8427/s/…\n2. Starten Sie das Programm, das er herunterlädt.\n3. Mia Roth nennt Ihnen am Telefon einen Code.\n\nDer Zugang gilt 24 Stunden. Sie können ihn jederzeit beenden.\nSie haben nicht um Hilfe gebeten? Dann löschen Sie diese E-Mail.\n`,
+              html: '',
+            }
+          : {
+              subject: `Mia Roth from Contoso IT wants to help you${about}`,
+              text: `${hello}\n\nMia Roth from Contoso IT wants to help you with your computer${about}.\n\n1. Open this link on the computer that needs help:\n   http://127.0.0.1:8427/s/…\n2. Start the program that it downloads.\n3. Mia Roth tells you a code by phone.\n\nThe access lasts 24 hours. You can end it at any time.\nYou did not ask for help? Then please delete this e-mail.\n`,
+              html: '',
+            }
+      }),
+    create: (to: Invitee) =>
+      this.#ask('sessions.create', to.email, () => {
+        const { mine, company } = this.snapshot.limits
+        if (mine.used >= mine.max || company.used >= company.max) {
+          const holders = this.snapshot.sessions.filter((s) => s.mine).map((s) => ({ id: s.id, label: s.customer.name || s.label, technician: s.technician, state: s.state, since: s.createdAt, mine: true }))
+          if (company.used >= company.max) holders.push({ id: 'x', label: 'Lea S.', technician: 'Tom Brandt', state: 'active', since: Date.now() - 3_600_000, mine: false })
+          throw new BackendError(fault('limit', 'All places are taken', 'End one of these sessions first.', JSON.stringify({ holders })))
+        }
+        const made = session({ customer: { ...to }, label: to.name || to.email, createdAt: Date.now(), inviteExpiresAt: Date.now() + 86_400_000, mail: { state: 'none' } })
+        this.change((s) => {
+          s.sessions.unshift(made)
+          this.#recount(s)
+        })
+        this.#customer(made.id)
+        return structuredClone(made)
+      }),
+    sendMail: (id: string) => this.#ask('sessions.sendMail', id, () => this.edit(id, (s) => (s.mail = { state: 'sent', at: Date.now() }))),
+    openMailProgram: (id: string) => this.#ask('sessions.openMailProgram', id, () => this.edit(id, (s) => (s.mail = { state: 'opened', at: Date.now() }))),
+    copyLink: (id: string) =>
+      this.#ask('sessions.copyLink', id, () => {
+        this.clipboard = this.find(id).link ?? ''
+        this.edit(id, (s) => (s.mail = s.mail.state === 'none' ? { state: 'copied', at: Date.now() } : s.mail))
+      }),
+    correct: (id: string, email: string, name: string) =>
+      this.#ask('sessions.correct', `${id} ${email}`, () =>
+        this.edit(id, (s) => {
+          s.customer.email = email
+          s.customer.name = name
+        }),
+      ),
+    resend: (id: string) => this.#ask('sessions.resend', id, () => this.edit(id, (s) => (s.mail = { state: 'sent', at: Date.now() }))),
+    cancel: (id: string) => this.#ask('sessions.cancel', id, () => this.#end(id, 'cancel')),
+    choose: (id: string, instance: string) =>
+      this.#ask('sessions.choose', `${id} ${instance}`, () =>
+        this.edit(id, (s) => {
+          for (const w of s.waiting) w.chosen = w.instance === instance
+          s.state = 'pairing'
+          s.code = code()
+        }),
+      ),
+    newCode: (id: string) => this.#ask('sessions.newCode', id, () => this.edit(id, (s) => (s.code = code({ digits: '90214475' })))),
+    end: (id: string) => this.#ask('sessions.end', id, () => this.#end(id, 'technician')),
+    putAway: (id: string) => this.#ask('sessions.putAway', id, () => this.change((s) => (s.sessions = s.sessions.filter((x) => x.id !== id)))),
+  }
+
+  remote = {
+    open: (id: string, viewOnly: boolean) =>
+      this.#ask('remote.open', id, () => {
+        this.edit(id, (s) => {
+          if (s.remote) Object.assign(s.remote, { open: true, viewOnly })
+        })
+        return { socket: '', path: '', token: '' }
+      }),
+    close: (id: string) =>
+      this.#ask('remote.close', id, () => {
+        if (this.snapshot.sessions.some((s) => s.id === id))
+          this.edit(id, (s) => {
+            if (s.remote) s.remote.open = false
+          })
+      }),
+    selectDisplay: (id: string, display: number) =>
+      this.#ask('remote.selectDisplay', `${id} ${display}`, () =>
+        this.edit(id, (s) => {
+          if (s.remote) s.remote.display = display
+        }),
+      ),
+    setViewOnly: (id: string, on: boolean) =>
+      this.#ask('remote.setViewOnly', `${id} ${on}`, () =>
+        this.edit(id, (s) => {
+          if (s.remote) s.remote.viewOnly = on
+        }),
+      ),
+    chord: (id: string, name: string) => this.#ask('remote.chord', `${id} ${name}`, () => undefined),
+    sendClipboard: (id: string) => this.#ask('remote.sendClipboard', id, () => undefined),
+    fetchClipboard: (id: string) => this.#ask('remote.fetchClipboard', id, () => undefined),
+    stats: (id: string) =>
+      this.#ask('remote.stats', id, () => ({
+        rttMs: 12.4,
+        path: 'direct',
+        updatesPerSec: 31,
+        kbitPerSec: 1840,
+        captureMs: 2.1,
+        encodeMs: 3.4,
+        networkMs: 6.2,
+        decodeMs: 0.8,
+        paintMs: 1.1,
+        width: 1920,
+        height: 1080,
+        codec: 'lossless tiles',
+        quality: 'exact',
+      })),
+  }
+
+  mail = {
+    get: () => this.#ask('mail.get', '', () => (this.snapshot.mail.configured ? { ...this.#mail } : { host: '', port: 587, security: 'starttls' as const, user: '', from: '', hasPassword: false })),
+    save: (settings: { host: string; from: string }, password: string) =>
+      this.#ask('mail.save', settings.host, () => {
+        Object.assign(this.#mail, settings, { hasPassword: this.#mail.hasPassword || password !== '' })
+        this.change((s) => (s.mail = { configured: settings.host !== '', from: settings.from }))
+      }),
+    test: (to: string) => this.#ask('mail.test', to, () => undefined),
+  }
+
+  history = {
+    list: (q: { query: string; state: string; offset: number; limit: number }) =>
+      this.#ask('history.list', q.query, () => {
+        const words = q.query.toLowerCase().split(/\s+/).filter(Boolean)
+        const rows = (this.options.scenario === 'empty' ? [] : history()).filter(
+          (r) => (q.state === '' || q.state === r.state) && words.every((w) => `${r.label} ${r.email} ${r.subject} ${r.computer}`.toLowerCase().includes(w)),
+        )
+        return { total: rows.length, rows: rows.slice(q.offset, q.offset + q.limit) }
+      }),
+    timeline: (id: string) =>
+      this.#ask('history.timeline', id, () => {
+        const at = Date.now() - 3_600_000 * 3
+        const both = ['Mia Roth', 'PC-ANNA']
+        return {
+          rows: [
+            { at, actor: 'Mia Roth', kind: 'created', text: 'Session created for anna.weber@example.org', signedBy: ['Mia Roth'] },
+            { at: at + 4000, actor: 'Mia Roth', kind: 'mailed', text: 'Invitation sent', signedBy: ['Mia Roth'] },
+            { at: at + 190_000, actor: 'PC-ANNA', kind: 'answered', text: 'Program started on PC-ANNA by anna', signedBy: both },
+            { at: at + 240_000, actor: 'Anna Weber', kind: 'activated', text: 'Code accepted; allowed: see the screen, control, clipboard', signedBy: both },
+            { at: at + 260_000, actor: 'Mia Roth', kind: 'connected', text: 'Remote Control opened, direct connection', signedBy: both },
+            { at: at + 2_060_000, actor: 'Mia Roth', kind: 'clipboard', text: 'Text sent to the clipboard of PC-ANNA (42 characters)', signedBy: both },
+            { at: at + 3_060_000, actor: 'Mia Roth', kind: 'ended', text: 'Session ended', signedBy: both },
+            { at: at + 3_064_000, actor: 'PC-ANNA', kind: 'removed', text: 'Host removed and removal verified', signedBy: both },
+          ],
+          verdict: { ok: true, text: 'Complete, matches the customer’s copy.' },
+        }
+      }),
+  }
+}

@@ -1,0 +1,240 @@
+// States of the console worth looking at, made by hand. Development and tests only.
+import type { Fault, HistoryRow, Session, Snapshot } from '../types'
+
+const MIN = 60_000
+const HOUR = 60 * MIN
+
+export const fault = (kind: string, message: string, hint = '', details = ''): Fault => ({ kind, message, hint, details })
+
+const none = { cancel: false, resend: false, correct: false, showCode: false, newCode: false, remote: false, end: false, putAway: false }
+const early = { ...none, cancel: true, resend: true, correct: true }
+
+let n = 0
+export function session(over: Partial<Session> = {}): Session {
+  const now = Date.now()
+  const id = over.id ?? `s${++n}`
+  return {
+    id,
+    label: 'Anna W.',
+    mine: true,
+    technician: 'Mia Roth',
+    customer: { email: 'anna.weber@example.org', name: 'Anna Weber', subject: 'case 4711 "printer"', language: 'en' },
+    state: 'invited',
+    presence: 'unknown',
+    createdAt: now - 4 * MIN,
+    inviteExpiresAt: now + 24 * HOUR - 4 * MIN,
+    link: 'http://127.0.0.1:8427/s/3KJ9',
+    mail: { state: 'sent', at: now - 4 * MIN },
+    waiting: [],
+    rights: [],
+    verbs: { ...early },
+    ...over,
+  }
+}
+
+const computer = (over: Partial<Session['waiting'][number]> = {}): Session['waiting'][number] => ({
+  instance: 'i1',
+  computer: 'PC-ANNA',
+  os: 'Debian 12',
+  user: 'anna',
+  timeZone: 'Europe/Vienna',
+  since: Date.now() - MIN,
+  chosen: true,
+  ...over,
+})
+
+export const code = (over: Partial<NonNullable<Session['code']>> = {}): NonNullable<Session['code']> => ({
+  digits: '47118862',
+  expiresAt: Date.now() + 9 * MIN + 41_000,
+  triesLeft: 3,
+  sessionTriesLeft: 9,
+  state: 'shown',
+  ...over,
+})
+
+export const answered = (over: Partial<Session> = {}): Session =>
+  session({ state: 'answered', presence: 'online', waiting: [computer()], code: code(), verbs: { ...early, resend: false, showCode: true, newCode: true }, ...over })
+
+export function active(over: Partial<Session> = {}): Session {
+  const now = Date.now()
+  return session({
+    state: 'active',
+    presence: 'online',
+    presenceSince: now - 40 * MIN,
+    createdAt: now - 6 * HOUR,
+    activatedAt: now - 5.93 * HOUR,
+    expiresAt: now + 18.07 * HOUR,
+    waiting: [],
+    link: undefined,
+    host: { computer: 'PC-ANNA', os: 'Debian 12', user: 'anna', timeZone: 'Europe/Vienna', version: '0.2.0' },
+    rights: ['view', 'control', 'clipboard'],
+    link_state: 'open',
+    path: 'direct',
+    rttMs: 12,
+    fingerprints: {
+      ours: '7F:21:9A:04:CE:55:13:8B:60:D2:4E:F9:3A:77:01:BC:18:E4:92:5D:AB:36:C0:6F:29:84:71:0E:D5:48:FA:93',
+      theirs: 'B4:0C:66:E1:2D:98:F3:57:8A:1F:C9:42:75:EE:30:9D:05:BA:61:D8:4B:27:93:FC:16:A0:5E:CB:72:39:84:0D',
+    },
+    remote: {
+      open: false,
+      viewOnly: false,
+      display: 1,
+      displays: [
+        { id: 1, name: 'DP-1', width: 1920, height: 1080, primary: true },
+        { id: 2, name: 'HDMI-1', width: 1280, height: 1024, primary: false },
+      ],
+    },
+    verbs: { ...none, remote: true, end: true },
+    ...over,
+  })
+}
+
+const colleague = (id: string, label: string, technician: string, over: Partial<Session> = {}): Session =>
+  active({ id, label, technician, mine: false, customer: { email: '', name: label, subject: '', language: 'en' }, verbs: { ...none }, fingerprints: undefined, remote: undefined, rights: [], ...over })
+
+const removed = (over: Partial<Session> = {}): Session =>
+  active({
+    id: 'done1',
+    label: 'Jonas K.',
+    customer: { email: 'j.kim@example.org', name: 'Jonas Kim', subject: 'VPN', language: 'en' },
+    state: 'removed',
+    presence: 'unknown',
+    endedAt: Date.now() - 22 * MIN,
+    endedBy: 'technician',
+    link_state: 'closed',
+    removal: { state: 'clean', lines: ['Program file removed', 'Autostart entry removed', 'State directory removed', 'Nothing else was changed'] },
+    verbs: { ...none, putAway: true },
+    ...over,
+  })
+
+export function base(over: Partial<Snapshot> = {}): Snapshot {
+  return {
+    rev: 1,
+    phase: 'ready',
+    version: '0.2.0',
+    lab: false,
+    server: {
+      kind: 'embedded',
+      url: 'http://127.0.0.1:8427',
+      online: true,
+      lan: false,
+      insecure: false,
+      lanAddresses: [
+        { address: '192.168.1.24', name: 'wlan0' },
+        { address: '10.0.4.7', name: 'eth0' },
+      ],
+    },
+    vault: { kind: 'keyring' },
+    profile: { id: 'p1', name: 'Mia Roth', email: 'mia.roth@contoso.example', company: 'Contoso IT', roles: ['technician', 'admin'] },
+    limits: { mine: { used: 0, max: 1 }, company: { used: 0, max: 5 } },
+    sessions: [],
+    notices: [],
+    mail: { configured: true, from: 'Mia Roth <mia.roth@contoso.example>' },
+    settings: { appearance: 'system', language: 'en' },
+    ...over,
+  }
+}
+
+const usage = (mine: number, company: number): Snapshot['limits'] => ({ mine: { used: mine, max: 1 }, company: { used: company, max: 5 } })
+const one = (s: Session, over: Partial<Snapshot> = {}): Snapshot => base({ sessions: [s], limits: usage(s.mine ? 1 : 0, 1), ...over })
+const LONG = 'Annemarie-Luise von Hohenberg-Schwarzenfeld zu Unterreichenbach'
+
+export const scenarios: Record<string, () => Snapshot> = {
+  starting: () => base({ phase: 'starting', profile: undefined }),
+  welcome: () => base({ phase: 'welcome', profile: undefined, server: { ...base().server, kind: '', url: '', online: false } }),
+  signin: () => base({ phase: 'signin', profile: undefined, server: { ...base().server, kind: 'remote', url: 'https://help.contoso.example' } }),
+  unlock: () => base({ phase: 'unlock', profile: undefined, vault: { kind: 'passphrase' } }),
+  nokeyring: () =>
+    base({
+      phase: 'unlock',
+      profile: undefined,
+      vault: { kind: '', note: fault('keyring', 'There is no keyring on this computer', 'Install a keyring service such as gnome-keyring, or choose below.', 'org.freedesktop.secrets: name has no owner') },
+    }),
+  fatal: () =>
+    base({
+      phase: 'fatal',
+      profile: undefined,
+      fatal: fault('storage', 'The store of Daypass cannot be opened: the disk is full', 'Free some space in your home folder and start Daypass again.', 'console.db: SQLITE_FULL (13)'),
+    }),
+  empty: () => base(),
+  invited: () => one(session({ id: 'a' })),
+  mailfailed: () =>
+    one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('mail', 'The mail server did not take the e-mail', 'Check the address, or copy the link and send it another way.', '550 5.1.1 no such user') } })),
+  code: () => one(answered({ id: 'a' })),
+  wrong: () => one(answered({ id: 'a', state: 'pairing', code: code({ state: 'wrong', triesLeft: 2, sessionTriesLeft: 8 }) })),
+  expired: () => one(answered({ id: 'a', code: code({ state: 'expired', expiresAt: Date.now() - 1000 }) })),
+  locked: () => one(answered({ id: 'a', state: 'pairing', code: code({ state: 'locked', triesLeft: 0, sessionTriesLeft: 0 }), verbs: { ...none, cancel: true } })),
+  choose: () =>
+    one(
+      answered({
+        id: 'a',
+        state: 'answered',
+        code: undefined,
+        waiting: [computer({ chosen: false }), computer({ instance: 'i2', computer: 'SANDBOX-7', os: 'Windows 11', user: 'scanner', timeZone: 'America/Los_Angeles', chosen: false })],
+      }),
+    ),
+  active: () => one(active({ id: 'a' })),
+  relay: () => one(active({ id: 'a', path: 'relay', rttMs: 84 })),
+  away: () => one(active({ id: 'a', presence: 'offline', presenceSince: Date.now() - 18 * MIN, link_state: 'reconnecting', path: undefined, rttMs: undefined })),
+  many: () =>
+    base({
+      limits: { mine: { used: 2, max: 3 }, company: { used: 4, max: 5 } },
+      sessions: [
+        active({ id: 'a' }),
+        session({ id: 'b', customer: { email: 'j.kim@example.org', name: '', subject: '', language: 'en' }, label: 'j.kim' }),
+        colleague('c', 'Lea S.', 'Tom Brandt', { presence: 'offline', presenceSince: Date.now() - HOUR, path: undefined, rttMs: undefined, host: { computer: 'LAPTOP-0041', os: 'Windows 11', user: 'lea', timeZone: 'Europe/Berlin', version: '0.2.0' } }),
+        colleague('d', 'P. Novak', 'Ines Alvarez', { presence: 'reconnecting' }),
+        removed(),
+        removed({ id: 'done2', state: 'unconfirmed', removal: { state: 'unconfirmed', lines: [] }, customer: { email: 'x@example.org', name: 'Xaver Lindt', subject: '', language: 'de' }, endedBy: 'expiry' }),
+      ],
+    }),
+  long: () =>
+    base({
+      limits: usage(1, 1),
+      profile: { id: 'p1', name: LONG, email: 'annemarie-luise.von-hohenberg@service.contoso.example', company: 'Contoso Informationstechnik Verwaltungsgesellschaft mbH', roles: ['technician'] },
+      sessions: [
+        active({
+          id: 'a',
+          customer: { email: 'a.very.long.address.of.somebody@subdomain.department.example.org', name: LONG, subject: 'Ticket 2026-11-22/000471182 "the printer on the third floor prints every page twice and then stops"', language: 'de' },
+          host: { computer: 'DESKTOP-ABCDEFGH-0123456789', os: 'Windows 11 Pro for Workstations 24H2', user: 'annemarie-luise', timeZone: 'America/Argentina/ComodRivadavia', version: '0.2.0' },
+        }),
+        session({ id: 'b', customer: { email: 'a.very.long.address.of.somebody@subdomain.department.example.org', name: '', subject: '', language: 'de' } }),
+      ],
+    }),
+  limit: () => one(active({ id: 'a' }), { limits: usage(1, 5) }),
+  offline: () => one(active({ id: 'a' }), { server: { ...base().server, kind: 'remote', url: 'https://help.contoso.example', online: false, offlineSince: Date.now() - 6 * MIN } }),
+  notice: () =>
+    base({ notices: [{ id: 'n1', level: 'warn', fault: fault('storage', 'Only 120 MB are left on this disk', 'Free some space so that the journal can go on.', '/home 98 %') }] }),
+  remote: () => one(active({ id: 'a' })),
+  reconnecting: () => one(active({ id: 'a', presence: 'reconnecting', presenceSince: Date.now() - 7000, link_state: 'reconnecting' })),
+  paused: () => one(active({ id: 'a', rights: ['view'], remote: { ...active().remote!, open: true, paused: 'Paused by Anna Weber' } })),
+  blocked: () =>
+    one(active({ id: 'a', remote: { ...active().remote!, open: true, blocked: fault('unsupported', 'The screen of PC-ANNA is locked', 'Ask the customer to unlock it. The picture comes back by itself.', 'xscreensaver active') } })),
+  bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
+  ended: () => base({ sessions: [removed({ id: 'a' })] }),
+}
+
+const states: Session['state'][] = ['removed', 'removed', 'removed', 'ended', 'unconfirmed']
+const people = ['Anna Weber', 'Jonas Kim', 'Lea Sommer', 'Petr Novak', 'Ines Alvarez', 'Xaver Lindt', 'Olga Petrova', 'Tim O’Neill', 'Sara Rossi', 'Ben Fischer']
+const ended = ['technician', 'technician', 'customer', 'expiry', 'technician']
+
+export const history = (): HistoryRow[] =>
+  Array.from({ length: 64 }, (_, i) => {
+    const at = Date.now() - (i * 7 + 1) * HOUR
+    const name = people[i % people.length] ?? ''
+    return {
+      id: `h${i}`,
+      label: name,
+      email: `${name.toLowerCase().replace(/[^a-z]+/g, '.')}@example.org`,
+      subject: i % 3 ? `case ${4711 - i * 13}` : '',
+      computer: i % 7 === 5 ? '' : `PC-${name.split(' ')[0]?.toUpperCase()}`,
+      os: i % 2 ? 'Windows 11' : 'Debian 12',
+      technician: i % 4 === 3 ? 'Tom Brandt' : 'Mia Roth',
+      
+      state: i % 7 === 5 ? 'ended' : (states[i % states.length] ?? 'removed'),
+      createdAt: at,
+      startedAt: i % 7 === 5 ? undefined : at + 4 * MIN,
+      endedAt: at + (34 + ((i * 17) % 90)) * MIN,
+      endedBy: i % 7 === 5 ? 'cancel' : ended[i % ended.length],
+    }
+  })
