@@ -213,7 +213,7 @@ func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 		}
 	}
 	apiHandler := api.New(api.Config{
-		Directory: s.dir, Broker: s.broker, ICE: ice, LAN: cfg.InsecureLAN, Insecure: s.public.Scheme == "http",
+		Directory: s.dir, Broker: s.broker, ICE: ice, LAN: cfg.InsecureLAN || at.Addr().Unmap().IsLoopback(), Insecure: s.public.Scheme == "http",
 		HostOK: hostOK, ClientIP: s.clientIP(tlsConfig != nil), Draining: s.draining.Load, Log: s.log,
 	})
 	root := http.NewServeMux()

@@ -368,7 +368,7 @@ type Health struct {
 	Version  string    `json:"version"`
 	Time     time.Time `json:"time"`
 	Draining bool      `json:"draining"`
-	LAN      bool      `json:"lan"`
+	LAN      bool      `json:"lan"`      // loopback or LAN mode: such addresses are wanted as candidates
 	Insecure bool      `json:"insecure"` // plain HTTP
 	Key      grant.Key `json:"key"`      // server's signing key
 }
