@@ -28,6 +28,7 @@ var gtk struct {
 	valueInit      func(v *gvalue, typ uintptr) uintptr
 	valueString    func(v *gvalue) string
 	valueSetBool   func(v *gvalue, on bool)
+	valueInt       func(v *gvalue) int32
 	valueUnset     func(v *gvalue)
 	schemaDefault  func() obj
 	schemaLookup   func(src obj, id string, recursive bool) obj
@@ -139,6 +140,7 @@ type gvalue [3]uint64
 const (
 	gtypeBool   = 5 << 2
 	gtypeString = 16 << 2
+	gtypeInt    = 6 << 2
 
 	gdkMotion         = 3
 	gdkButtonPress    = 4
@@ -195,6 +197,7 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.valueInit, gobject, "g_value_init"},
 		{&gtk.valueString, gobject, "g_value_get_string"},
 		{&gtk.valueSetBool, gobject, "g_value_set_boolean"},
+		{&gtk.valueInt, gobject, "g_value_get_int"},
 		{&gtk.valueUnset, gobject, "g_value_unset"},
 		{&gtk.schemaDefault, gio, "g_settings_schema_source_get_default"},
 		{&gtk.schemaLookup, gio, "g_settings_schema_source_lookup"},
@@ -400,6 +403,14 @@ func propString(o obj, name string) string {
 	defer gtk.valueUnset(&v)
 	gtk.getProperty(o, name, &v)
 	return gtk.valueString(&v)
+}
+
+func propInt(o obj, name string) int {
+	var v gvalue
+	gtk.valueInit(&v, gtypeInt)
+	defer gtk.valueUnset(&v)
+	gtk.getProperty(o, name, &v)
+	return int(gtk.valueInt(&v))
 }
 
 func setPropBool(o obj, name string, on bool) {

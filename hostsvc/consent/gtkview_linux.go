@@ -8,13 +8,16 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
 
-// Layout of the window in GTK pixels (GTK scales them itself).
+// Layout of the window at 96 dpi. GTK scales by whole numbers itself; what the
+// system's text size and resolution ask for beyond that is gtkView.k.
 const (
 	winWidth = 520
 	winChars = 52
@@ -38,6 +41,7 @@ type gtkView struct {
 	hold                                       obj // in scroll; holds body
 	css                                        obj
 	dark                                       bool
+	k                                          float64 // 1 at 96 dpi
 	page                                       Page
 	ids                                        []uintptr // handlers of the page
 	blocks                                     map[string]*gtkBlock
@@ -217,7 +221,7 @@ func (v *gtkView) build() {
 		gtk.connect(s, "changed::color-scheme", c.notify, look, 0, 0)
 	}
 	gtk.windowTitle(v.win, v.p.w.WindowTitle)
-	gtk.windowSize(v.win, winWidth, -1)
+	gtk.windowSize(v.win, v.px(winWidth), -1)
 	gtk.windowPos(v.win, 3) // in the middle, also when a page is longer
 	gtk.windowIcon(v.win, "help-browser")
 	class(v.win, "daypass")
@@ -230,7 +234,7 @@ func (v *gtkView) build() {
 
 	all := gtk.boxNew(1, 0)
 	// the height a window needs is that at its least width: make it this one
-	gtk.sizeRequest(all, winWidth, -1)
+	gtk.sizeRequest(all, v.px(winWidth), -1)
 	gtk.add(v.win, all)
 	head := gtk.boxNew(1, 0)
 	class(head, "head")
@@ -238,9 +242,9 @@ func (v *gtkView) build() {
 	row := gtk.boxNew(0, 10)
 	gtk.packStart(head, row, false, false, 0)
 	v.ring = gtk.drawingNew()
-	gtk.sizeRequest(v.ring, 22, 22)
+	gtk.sizeRequest(v.ring, v.px(22), v.px(22))
 	gtk.valign(v.ring, gtkAlignCenter)
-	logo := register(func(cr uintptr) uintptr { v.drawRing(cr, 22, 3.5, 0.78); return 0 })
+	logo := register(func(cr uintptr) uintptr { v.drawRing(cr, 22*v.k, 3.5*v.k, 0.78); return 0 })
 	gtk.connect(v.ring, "draw", c.draw, logo, 0, 0)
 	gtk.packStart(row, v.ring, false, false, 0)
 	v.lead = label("", "lead")
@@ -335,9 +339,9 @@ func (v *gtkView) render() {
 		v.setCode(was.Code)
 	}
 	var least, natural int32
-	gtk.heightFor(v.hold, winWidth, &least, &natural)
-	gtk.scrolledMin(v.scroll, min(natural, max(240, gtk.screenHeight(gtk.screenDefault())-270)))
-	gtk.windowResize(v.win, winWidth, 1)
+	gtk.heightFor(v.hold, v.px(winWidth), &least, &natural)
+	gtk.scrolledMin(v.scroll, min(natural, max(240, gtk.screenHeight(gtk.screenDefault())-v.px(270))))
+	gtk.windowResize(v.win, v.px(winWidth), 1)
 	v.focus(p.Focus)
 }
 
@@ -493,9 +497,9 @@ func (v *gtkView) block(b Block) *gtkBlock {
 		g.box = gtk.boxNew(0, 12)
 		class(g.box, "time")
 		g.aside = gtk.drawingNew()
-		gtk.sizeRequest(g.aside, 34, 34)
+		gtk.sizeRequest(g.aside, v.px(34), v.px(34))
 		gtk.valign(g.aside, gtkAlignCenter)
-		id := register(func(cr uintptr) uintptr { v.drawRing(cr, 34, 4.5, g.fraction); return 0 })
+		id := register(func(cr uintptr) uintptr { v.drawRing(cr, 34*v.k, 4.5*v.k, g.fraction); return 0 })
 		v.ids = append(v.ids, id)
 		gtk.connect(g.aside, "draw", calls().draw, id, 0, 0)
 		gtk.packStart(g.box, g.aside, false, false, 0)
@@ -785,7 +789,8 @@ func (v *gtkView) appearance() {
 		c = &dark
 	}
 	setPropBool(v.settings, "gtk-application-prefer-dark-theme", v.dark)
-	gtk.cssLoad(v.css, css(c), -1, nil)
+	v.k = min(3, max(1, float64(propInt(v.settings, "gtk-xft-dpi"))/1024/96))
+	gtk.cssLoad(v.css, css(c, v.k), -1, nil)
 	if v.bar != nil {
 		v.bar.setDark(v.dark)
 	}
@@ -794,8 +799,20 @@ func (v *gtkView) appearance() {
 	}
 }
 
-// css is the style sheet for one palette.
-func css(c *palette) string {
+// px is n layout units.
+func (v *gtkView) px(n float64) int32 { return int32(n*v.k + 0.5) }
+
+var lengths = regexp.MustCompile(`\b([0-9]+)px`)
+
+// css is the style sheet for one palette, k times as large. Hairlines stay.
+func css(c *palette, k float64) string {
+	sheet := lengths.ReplaceAllStringFunc(sheet, func(s string) string {
+		n, err := strconv.Atoi(strings.TrimSuffix(s, "px"))
+		if err != nil || n <= 2 {
+			return s
+		}
+		return fmt.Sprintf("%dpx", int(float64(n)*k+0.5))
+	})
 	h := func(k color.RGBA) string { return fmt.Sprintf("#%02x%02x%02x", k.R, k.G, k.B) }
 	r := strings.NewReplacer(
 		"$paper", h(c.Paper), "$raised", h(c.Raised), "$ink", h(c.Ink), "$muted", h(c.Muted), "$line", h(c.Line),
