@@ -421,6 +421,9 @@ func fillRect(m *image.RGBA, r image.Rectangle, c [4]byte) {
 // paintPalette reports false for an index beyond the palette.
 func paintPalette(m *image.RGBA, r image.Rectangle, colours, bits int, p []byte) bool {
 	var pal [256][4]byte
+	for i := range pal[:1<<bits] {
+		pal[i][3] = 255 // also where no colour is: the surface stays opaque
+	}
 	for i := range colours {
 		pal[i] = [4]byte{p[i*3], p[i*3+1], p[i*3+2], 255}
 	}

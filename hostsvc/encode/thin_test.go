@@ -1,3 +1,8 @@
+//go:build !race
+
+// Drawing and comparing ten seconds of pixels takes minutes under the race
+// detector, which sees the same goroutines in the exactness tests.
+
 package encode_test
 
 import (
