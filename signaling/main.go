@@ -61,25 +61,27 @@ var errUsage = errors.New("usage")
 // run is main without the process: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := verb(ctx, args, stdout, stderr)
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, errUsage):
-		fmt.Fprint(stderr, usage)
-		return 2
 	}
-	f := fault.Of(err)
-	fmt.Fprintf(stderr, "daypass-signaling: %s\n", f.Message)
-	if f.Hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", f.Hint)
+	status, words := 2, usage
+	if !errors.Is(err, errUsage) {
+		f := fault.Of(err)
+		status, words = 1, "daypass-signaling: "+f.Message+"\n"
+		if f.Hint != "" {
+			words += "  " + f.Hint + "\n"
+		}
+		if f.Err != nil {
+			words += fmt.Sprintf("  (%v)\n", f.Err)
+		}
 	}
-	if f.Err != nil {
-		fmt.Fprintf(stderr, "  (%v)\n", f.Err)
+	if _, err := io.WriteString(stderr, words); err != nil {
+		return 1 // nobody listens
 	}
-	return 1
+	return status
 }
 
-// flags returns a set that complains on stderr and reports wrong usage.
+// parse reads the options and reports wrong usage.
 func parse(fs *flag.FlagSet, args []string, needed ...string) error {
 	fs.SetOutput(io.Discard)
 	if err := fs.Parse(args); err != nil {

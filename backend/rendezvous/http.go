@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,12 +152,11 @@ func (c *caller) offline(ctx context.Context, op string, err error) error {
 	if e := ctx.Err(); errors.Is(e, context.Canceled) {
 		return fault.Wrap(err, fault.Cancelled, op, "This was cancelled.", "")
 	}
-	var cert *net.OpError
-	msg := "The server cannot be reached."
-	if s := err.Error(); !errors.As(err, &cert) && (strings.Contains(s, "tls:") || strings.Contains(s, "x509:")) {
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
 		return fault.Wrap(err, fault.Hostile, op, "The server could not prove who it is.", "Check the address and the clock of this computer; somebody may be in between.")
 	}
-	return fault.Wrap(err, fault.Offline, op, msg, "Check the network connection. Daypass keeps trying.")
+	return fault.Wrap(err, fault.Offline, op, "The server cannot be reached.", "Check the network connection. Daypass keeps trying.")
 }
 
 // readFault reads an error answer. What is not in our form is classified by
@@ -168,10 +168,10 @@ func readFault(status int, b []byte) protocol.Fault {
 	if err := json.Unmarshal(b, &w); err == nil && w.Error.Kind != "" {
 		return w.Error
 	}
-	switch {
-	case status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout:
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return protocol.Fault{Kind: fault.Offline, Message: "The server is not available at the moment.", Hint: "Daypass keeps trying."}
-	case status == http.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		return protocol.Fault{Kind: fault.Limit, Message: "The server asks for a pause.", Hint: "Wait a minute and try again."}
 	}
 	return protocol.Fault{Kind: fault.Hostile, Message: fmt.Sprintf("What answers at this address is not a Daypass server (status %d).", status), Hint: "Check the address of the server."}

@@ -16,9 +16,13 @@ import (
 	"daypass/backend/rendezvous/protocol"
 )
 
-// errOver is why serve ended when the server says that this socket has no
-// future.
-var errOver = errors.New("rendezvous: the server closed the socket for good")
+var (
+	// errOver: the session or the sign-in of this socket is over.
+	errOver = errors.New("rendezvous: the server ended the socket")
+	// errAway: another program took this one's place, or the two do not
+	// understand each other; coming back at once would only repeat it.
+	errAway = errors.New("rendezvous: the server sent us away")
+)
 
 // pending is a message that the server has not taken yet.
 type pending struct {
@@ -168,7 +172,10 @@ func (s *socket) run(ctx context.Context) {
 		switch {
 		case hint > 0:
 			pause = jitter(hint)
-		case refused != nil && refused.Kind != fault.Offline || errors.Is(err, errOver):
+		case errors.Is(err, errOver):
+			// Asking once more tells why, in words.
+			pause = jitter(time.Second)
+		case refused != nil && refused.Kind != fault.Offline || errors.Is(err, errAway):
 			// The server said no: ask again, but seldom.
 			pause = jitter(20 * time.Second)
 		}
@@ -239,8 +246,10 @@ func closeHint(err error) (time.Duration, error) {
 					return d, err
 				}
 			}
-		case protocol.CloseOver, protocol.CloseReplaced, protocol.CloseProtocol:
+		case protocol.CloseOver:
 			return 0, fmt.Errorf("%w: %w", errOver, err)
+		case protocol.CloseReplaced, protocol.CloseProtocol:
+			return 0, fmt.Errorf("%w: %w", errAway, err)
 		}
 	}
 	return 0, err

@@ -453,7 +453,7 @@ func (br *Broker) ServeHost(ctx context.Context, accept Accept, s store.Session,
 // pings.
 type Accept func(ping func()) (*websocket.Conn, error)
 
-// mine reports whether s still is the box's socket. mu is held.
+// online tells the other side that b came or went. mu is held.
 func (br *Broker) online(b *box) {
 	if b.console {
 		for _, r := range br.routes {
@@ -512,12 +512,7 @@ func (br *Broker) serve(ctx context.Context, accept Accept, client string, get f
 	wg.Go(func() { cancel(br.write(ctx, conn, b, s)) })
 	// Reading ends only with the connection: cancelling a read would lose the
 	// close frame that says why.
-	readErr := make(chan error, 1)
-	wg.Go(func() {
-		err := br.read(ctx, conn, b, s)
-		cancel(err)
-		readErr <- err
-	})
+	wg.Go(func() { cancel(br.read(ctx, conn, b, s)) })
 	<-ctx.Done()
 	cause := context.Cause(ctx)
 	br.mu.Lock()
@@ -532,7 +527,6 @@ func (br *Broker) serve(ctx context.Context, accept Accept, client string, get f
 	}
 	conn.CloseNow()
 	wg.Wait()
-	<-readErr
 	return cause
 }
 

@@ -159,7 +159,11 @@ func (p *Page) download(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The program cannot be read.", http.StatusInternalServerError)
 		return
 	}
-	defer root.Close()
+	defer func() {
+		if err := root.Close(); err != nil {
+			p.cfg.Log.Debug("host programs", "error", err)
+		}
+	}()
 	f, err := root.Open(name)
 	if err != nil {
 		p.cfg.Log.Error("host program", "file", name, "error", err)

@@ -408,8 +408,7 @@ func (s *Server) startRelay(ctx context.Context, at netip.AddrPort) error {
 	acl := relay.ACL{}
 	own, err := localPrefixes()
 	if err != nil {
-		pc.Close()
-		return words(err, fault.Internal, "The addresses of this computer could not be read.", "")
+		return words(errors.Join(err, pc.Close()), fault.Internal, "The addresses of this computer could not be read.", "")
 	}
 	for _, p := range own {
 		if p.Addr() != public {
@@ -428,8 +427,7 @@ func (s *Server) startRelay(ctx context.Context, at netip.AddrPort) error {
 		},
 	})
 	if err != nil {
-		pc.Close()
-		return words(err, fault.Internal, "STUN and TURN could not be started.", "")
+		return words(errors.Join(err, pc.Close()), fault.Internal, "STUN and TURN could not be started.", "")
 	}
 	return nil
 }
