@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -802,17 +801,19 @@ func (v *gtkView) appearance() {
 // px is n layout units.
 func (v *gtkView) px(n float64) int32 { return int32(n*v.k + 0.5) }
 
-var lengths = regexp.MustCompile(`\b([0-9]+)px`)
-
 // css is the style sheet for one palette, k times as large. Hairlines stay.
 func css(c *palette, k float64) string {
-	sheet := lengths.ReplaceAllStringFunc(sheet, func(s string) string {
-		n, err := strconv.Atoi(strings.TrimSuffix(s, "px"))
-		if err != nil || n <= 2 {
-			return s
+	var large strings.Builder
+	for i, part := range strings.Split(sheet, "px") {
+		if i > 0 {
+			large.WriteString("px")
 		}
-		return fmt.Sprintf("%dpx", int(float64(n)*k+0.5))
-	})
+		text := strings.TrimRight(part, "0123456789")
+		if n, err := strconv.Atoi(part[len(text):]); err == nil && n > 2 {
+			part = text + strconv.Itoa(int(float64(n)*k+0.5))
+		}
+		large.WriteString(part)
+	}
 	h := func(k color.RGBA) string { return fmt.Sprintf("#%02x%02x%02x", k.R, k.G, k.B) }
 	r := strings.NewReplacer(
 		"$paper", h(c.Paper), "$raised", h(c.Raised), "$ink", h(c.Ink), "$muted", h(c.Muted), "$line", h(c.Line),
@@ -822,7 +823,7 @@ func css(c *palette, k float64) string {
 		"$activewash", h(c.ActiveWash), "$plainwash", h(c.PlainWash),
 		"$field", h(mix(c.Line, c.Muted, 0.45)),
 	)
-	return r.Replace(sheet)
+	return r.Replace(large.String())
 }
 
 const sheet = `
