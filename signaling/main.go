@@ -39,6 +39,8 @@ const usage = `Usage: daypass-signaling VERB [OPTIONS]
       --debug               log more
   admin create  make an admin and print the complete sign-in as JSON on standard output
       --data DIR  --email ADDR  [--name NAME]  [--company NAME]
+  admin reset   give an account a new password, print it likewise, and end its sign-ins
+      --data DIR  --email ADDR
   verify        check the database, the audit chain and its signed checkpoints
       --data DIR
   backup        write database and signing key into a new directory, beside a running server
@@ -117,14 +119,20 @@ func verb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "serve":
 		return serve(ctx, fs, data, args[1:], stderr)
 	case "admin":
-		if len(args) < 2 || args[1] != "create" {
+		if len(args) < 2 || args[1] != "create" && args[1] != "reset" {
 			return errUsage
 		}
 		email, name, company := fs.String("email", "", ""), fs.String("name", "", ""), fs.String("company", "", "")
 		if err := parse(fs, args[2:], "data", "email"); err != nil {
 			return err
 		}
-		a, err := server.CreateAdmin(ctx, *data, *email, *name, *company)
+		var a server.Account
+		var err error
+		if args[1] == "create" {
+			a, err = server.CreateAdmin(ctx, *data, *email, *name, *company)
+		} else {
+			a, err = server.ResetPassword(ctx, *data, *email)
+		}
 		if err != nil {
 			return err
 		}

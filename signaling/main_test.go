@@ -62,6 +62,12 @@ func TestAdminServeVerifyBackupRestore(t *testing.T) {
 	if st, _, errs := call(t, "admin", "create", "--data", dir, "--email", "mia@example.org"); st != 1 || !strings.Contains(errs, "already") {
 		t.Errorf("twice: %d %q", st, errs)
 	}
+	if st, out, errs := call(t, "admin", "reset", "--data", dir, "--email", "MIA@example.org"); st != 0 || strings.Contains(out, a.Password) || !strings.Contains(out, `"password"`) {
+		t.Errorf("reset: %d %q %q", st, out, errs)
+	}
+	if st, _, errs := call(t, "admin", "reset", "--data", dir, "--email", "x@example.org"); st != 1 || !strings.Contains(errs, "no account") {
+		t.Errorf("reset of nobody: %d %q", st, errs)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	pr, pw := io.Pipe()
 	done := make(chan int, 1)
@@ -96,7 +102,7 @@ func TestAdminServeVerifyBackupRestore(t *testing.T) {
 	if st := <-done; st != 0 {
 		t.Errorf("serve ended with %d", st)
 	}
-	if st, out, errs := call(t, "verify", "--data", dir); st != 0 || !strings.HasPrefix(out, "ok: 2 entries, 1 signed checkpoint") {
+	if st, out, errs := call(t, "verify", "--data", dir); st != 0 || !strings.HasPrefix(out, "ok: 3 entries, 1 signed checkpoint") {
 		t.Errorf("%d %q %q", st, out, errs)
 	}
 	again := filepath.Join(t.TempDir(), "again")

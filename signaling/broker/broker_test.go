@@ -275,3 +275,23 @@ func TestForgottenMailboxesGoAway(t *testing.T) {
 		t.Errorf("%d hosts, %d routes", len(w.br.hosts), len(w.br.routes))
 	}
 }
+
+func TestAReaderThatDoesNotCollectIsDisconnected(t *testing.T) {
+	w := newWorld(t)
+	s := &sock{wake: make(chan struct{}, 1)}
+	b := &box{sock: s, queue: []message{{seq: 1, body: []byte("x"), at: time.Now()}}}
+	if f, _, err := w.br.next(b, s); err != nil || f == nil || f.Op != protocol.OpDeliver {
+		t.Fatalf("%+v %v", f, err)
+	}
+	if f, _, err := w.br.next(b, s); f != nil || err != nil {
+		t.Fatalf("delivered twice on one socket: %+v %v", f, err)
+	}
+	b.queue[0].when = time.Now().Add(-protocol.AckWithin - time.Second)
+	var c *closing
+	if _, _, err := w.br.next(b, s); !errors.As(err, &c) || c.code != protocol.CloseSlow {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := w.br.next(b, &sock{}); !errors.As(err, &c) || c.code != protocol.CloseReplaced {
+		t.Errorf("%v", err)
+	}
+}

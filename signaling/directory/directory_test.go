@@ -386,3 +386,27 @@ func TestTextsThatPeopleChooseAreBounded(t *testing.T) {
 		t.Errorf("twice: %v", err)
 	}
 }
+
+func TestANewPasswordEndsEverySignIn(t *testing.T) {
+	w := newWorld(t)
+	in, err := w.d.SignIn(t.Context(), grant.KeyOf(w.console), lo, protocol.SignIn{Email: w.account.Email, Password: w.account.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ResetPassword(t.Context(), w.st, w.account.Email, w.now)
+	if err != nil || a.Password == w.account.Password {
+		t.Fatal(err)
+	}
+	if _, err := w.d.Authenticate(t.Context(), in.Tokens.Access, grant.KeyOf(w.console)); fault.KindOf(err) != fault.SignedOut {
+		t.Errorf("an old access token: %v", err)
+	}
+	if _, err := w.d.Refresh(t.Context(), grant.KeyOf(w.console), in.Tokens.Refresh); fault.KindOf(err) != fault.SignedOut {
+		t.Errorf("an old refresh token: %v", err)
+	}
+	if _, err := w.d.SignIn(t.Context(), grant.KeyOf(w.console), lo, protocol.SignIn{Email: a.Email, Password: w.account.Password}); fault.KindOf(err) != fault.SignedOut {
+		t.Errorf("the old password: %v", err)
+	}
+	if _, err := w.d.SignIn(t.Context(), grant.KeyOf(w.console), lo, protocol.SignIn{Email: a.Email, Password: a.Password}); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+}

@@ -343,10 +343,7 @@ func CreateAdmin(ctx context.Context, st store.Store, email, name, company strin
 	if company, err = text(op, "company", company, 1, 120); err != nil {
 		return Account{}, err
 	}
-	var b [13]byte
-	rand.Read(b[:])
-	s := strings.ToLower(grant.Crockford.EncodeToString(b[:])[:20])
-	password := s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:]
+	password := newPassword()
 	_, err = st.CreateAdmin(ctx, store.Profile{
 		ID: grant.NewID(), Email: email, Name: name, Password: HashPassword(password), Roles: []string{"admin", "lead", "technician"}, Rights: grant.All, Created: now,
 		Company: store.Company{ID: grant.NewID(), Name: company, MaxSessions: 5, MaxPerProfile: 1, Rights: grant.All},
@@ -358,4 +355,26 @@ func CreateAdmin(ctx context.Context, st store.Store, email, name, company strin
 		return Account{}, stored(op, err)
 	}
 	return Account{Email: email, Password: password, Name: name, Company: company}, nil
+}
+
+// newPassword returns 100 random bits in a form that can be typed.
+func newPassword() string {
+	var b [13]byte
+	rand.Read(b[:])
+	s := strings.ToLower(grant.Crockford.EncodeToString(b[:])[:20])
+	return s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:]
+}
+
+// ResetPassword gives an account a new random password and ends all its
+// sign-ins. Like CreateAdmin it needs the server's disk.
+func ResetPassword(ctx context.Context, st store.Store, email string, now time.Time) (Account, error) {
+	password := newPassword()
+	p, err := st.SetPassword(ctx, email, HashPassword(password), now)
+	if errors.Is(err, store.ErrNotFound) {
+		return Account{}, fault.Wrap(err, fault.NotFound, "admin.reset", "There is no account with this address.", "Make one with admin create.")
+	}
+	if err != nil {
+		return Account{}, stored("admin.reset", err)
+	}
+	return Account{Email: p.Email, Password: password, Name: p.Name, Company: p.Company.Name}, nil
 }

@@ -602,6 +602,17 @@ func CreateAdmin(ctx context.Context, dataDir, email, name, company string) (Acc
 	return a, errors.Join(err, st.Close())
 }
 
+// ResetPassword gives an account a new password and ends all its sign-ins, by
+// local command. Faults: NotFound, and those of Start.
+func ResetPassword(ctx context.Context, dataDir, email string) (Account, error) {
+	st, _, err := openData(ctx, dataDir)
+	if err != nil {
+		return Account{}, err
+	}
+	a, err := directory.ResetPassword(ctx, st, email, time.Now().UTC())
+	return a, errors.Join(err, st.Close())
+}
+
 // Verify checks the database, the audit chain and its signed checkpoints, and
 // returns how many entries and checkpoints there are.
 func Verify(ctx context.Context, dataDir string) (entries, checkpoints int, err error) {

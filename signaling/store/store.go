@@ -212,6 +212,8 @@ type Store interface {
 	// CreateAdmin adds a profile with the given password hash, making its
 	// company if none has that name. ErrConflict: the address is taken.
 	CreateAdmin(ctx context.Context, p Profile) (Profile, error)
+	// SetPassword gives a profile another password and ends all its sign-ins.
+	SetPassword(ctx context.Context, email, hash string, now time.Time) (Profile, error)
 	ProfileByEmail(ctx context.Context, email string) (Profile, error)
 	Profile(ctx context.Context, id grant.ID) (Profile, error)
 

@@ -263,6 +263,25 @@ func (s *Store) CreateAdmin(ctx context.Context, p store.Profile) (store.Profile
 	return s.Profile(ctx, p.ID)
 }
 
+// SetPassword gives a profile another password and ends all its sign-ins.
+func (s *Store) SetPassword(ctx context.Context, email, hash string, now time.Time) (store.Profile, error) {
+	var p store.Profile
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		var err error
+		if p, err = profile(ctx, tx, "p.email = ?", email); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE profiles SET password = ? WHERE id = ?", hash, p.ID[:]); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND console_id IN (SELECT id FROM consoles WHERE profile_id = ?)", ms(now), p.ID[:]); err != nil {
+			return err
+		}
+		return audit(ctx, tx, now, p.Company.ID, grant.ID{}, store.Actor{Kind: "local"}, "profile.password", map[string]any{"profile": p.ID})
+	})
+	return p, err
+}
+
 func nilIfEmpty(b []byte) any {
 	if len(b) == 0 {
 		return nil
