@@ -157,6 +157,17 @@ func (s *x11Source) Open(id uint32) (Capture, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A change between the list and the capture's first event has no event.
+	if list, err = s.Displays(); err != nil {
+		c.shut()
+		return nil, err
+	}
+	if now, err := pick(list, d.ID); err != nil || now != d {
+		c.mu.Lock()
+		c.changed = true
+		c.mu.Unlock()
+		c.signal()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil {

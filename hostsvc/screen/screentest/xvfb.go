@@ -18,6 +18,7 @@ import (
 	"daypass/hostsvc/screen"
 
 	"github.com/jezek/xgb"
+	"github.com/jezek/xgb/randr"
 	"github.com/jezek/xgb/xproto"
 )
 
@@ -184,4 +185,34 @@ func (x *X) Read() *screen.Frame {
 		f.Pix[i] &= 0xffffff
 	}
 	return f
+}
+
+// Resize changes the display's resolution, to at most the one it began with.
+func (x *X) Resize(w, h int) {
+	x.tb.Helper()
+	check := func(err error) {
+		x.tb.Helper()
+		if err != nil {
+			x.tb.Fatal(err)
+		}
+	}
+	check(randr.Init(x.c))
+	_, err := randr.QueryVersion(x.c, 1, 3).Reply()
+	check(err)
+	res, err := randr.GetScreenResourcesCurrent(x.c, x.root).Reply()
+	check(err)
+	name := fmt.Sprintf("%dx%d", w, h)
+	mode, err := randr.CreateMode(x.c, x.root, randr.ModeInfo{
+		Width: uint16(w), Height: uint16(h), DotClock: 1e6, Htotal: uint16(w) + 3, HsyncStart: uint16(w) + 1, HsyncEnd: uint16(w) + 2,
+		Vtotal: uint16(h) + 3, VsyncStart: uint16(h) + 1, VsyncEnd: uint16(h) + 2, NameLen: uint16(len(name)),
+	}, name).Reply()
+	check(err)
+	check(randr.AddOutputModeChecked(x.c, res.Outputs[0], mode.Mode).Check())
+	_, err = randr.SetCrtcConfig(x.c, res.Crtcs[0], 0, res.ConfigTimestamp, 0, 0, 0, randr.RotationRotate0, nil).Reply()
+	check(err)
+	check(randr.SetScreenSizeChecked(x.c, x.root, uint16(w), uint16(h), uint32(w), uint32(h)).Check())
+	_, err = randr.SetCrtcConfig(x.c, res.Crtcs[0], 0, res.ConfigTimestamp, 0, 0, mode.Mode, randr.RotationRotate0, res.Outputs[:1]).Reply()
+	check(err)
+	x.W, x.H = w, h
+	x.sync()
 }
