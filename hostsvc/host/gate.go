@@ -106,6 +106,17 @@ func (g *gate) Take(b []byte, now time.Time) error {
 	return nil
 }
 
+// Blocked returns why the system lets no input through, or nil. While the gate
+// is shut nobody asks.
+func (g *gate) Blocked() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.open {
+		return nil
+	}
+	return g.inj.Blocked()
+}
+
 // Failed returns and forgets why the latest event could not be injected.
 func (g *gate) Failed() error {
 	g.mu.Lock()

@@ -43,7 +43,7 @@ const (
 	tellTimeout    = 20 * time.Second // for the server and the console to take the removal
 	goodbyeTimeout = 2 * time.Second
 	reportTimeout  = 10 * time.Minute // the last page stays at most so long
-	noticeEvery    = 250 * time.Millisecond
+	blockedEvery   = time.Second
 	inputPerSecond = 1000 // input messages; more are dropped
 )
 
@@ -80,6 +80,9 @@ type Injector interface {
 	Apply(m wire.Input, display image.Rectangle) error
 	// ReleaseAll lets go of everything that Apply holds down.
 	ReleaseAll() error
+	// Blocked returns why the system does not let input through now, in words
+	// for the technician, or nil. It is asked once a second.
+	Blocked() error
 	Close() error
 }
 

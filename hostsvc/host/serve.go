@@ -48,18 +48,19 @@ type session struct {
 	wg    sync.WaitGroup
 	ctx   context.Context // of everything that runs beside the loop
 
-	src     screen.Source
-	clip    Clipboard
-	online  bool // the link is open
-	away    time.Time
-	paused  string // "", "customer", "bar"
-	remote  *remote
-	barBad  bool
-	clipIn  clipIn
-	serving bool
-	state   lease.State
-	saved   time.Time
-	ended   *ending
+	src      screen.Source
+	clip     Clipboard
+	online   bool // the link is open
+	away     time.Time
+	paused   string // "", "customer", "bar"
+	remote   *remote
+	clipIn   clipIn
+	blocked  wire.Blocked // as told
+	lookedAt time.Time    // for it
+	serving  bool
+	state    lease.State
+	saved    time.Time
+	ended    *ending
 }
 
 // remote is an open Remote Control.
@@ -546,9 +547,27 @@ func (s *session) watchBar() {
 	case s.paused == "bar" && (bar.Shown || (s.cfg.Lab && !bar.Wanted)):
 		s.pause("")
 	}
-	if err := s.gate.Failed(); err != nil {
+	if now.Sub(s.lookedAt) >= blockedEvery {
+		s.lookedAt = now
+		s.tellBlocked()
+	}
+}
+
+// tellBlocked tells the console when the system begins or ends to keep input
+// away.
+func (s *session) tellBlocked() {
+	err := s.gate.Blocked()
+	if failed := s.gate.Failed(); err == nil {
+		err = failed
+	}
+	var m wire.Blocked
+	if err != nil {
 		f := fault.Of(err)
-		s.send(&wire.Blocked{Message: cut(f.Message), Hint: cut(f.Hint)})
+		m = wire.Blocked{Message: cut(f.Message), Hint: cut(f.Hint)}
+	}
+	if m != s.blocked {
+		s.blocked = m
+		s.send(&m)
 	}
 }
 
