@@ -11,7 +11,7 @@
   // address bar, so that it is in no screenshot and no history.
   var secret = location.hash.slice(1).toUpperCase().replace(/[IL]/g, '1').replace(/O/g, '0').replace(/-/g, '')
   if (location.hash) history.replaceState(null, '', location.pathname)
-  var ok = /^[0-9A-HJKMNP-TV-Z]{26}$/.test(secret), id = d.body.getAttribute('data-id') || ''
+  var ok = /^[0-9A-HJKMNP-TV-Z]{25}[048CGMRW]$/.test(secret), id = d.body.getAttribute('data-id') || ''
   var u = navigator.userAgent, touch = navigator.maxTouchPoints > 1
   var phone = /Android|iPhone|iPad|iPod|Mobile/.test(u) || (/Macintosh/.test(u) && touch)
   var os = phone ? 'phone' : /Windows/.test(u) ? 'windows' : /Linux|X11/.test(u) && !/CrOS/.test(u) ? 'linux' : 'other'

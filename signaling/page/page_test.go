@@ -202,7 +202,7 @@ func TestQRCodeIsTheStandards(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []string{
-		"http://127.0.0.1:8471/s/FGTVJ7YCZN34RRPKAVW10F79G0#0123456789ABCDEFGHJKMNPQRS", "x", strings.Repeat("u", 134),
+		"http://127.0.0.1:8471/s/FGTVJ7YCZN34RRPKAVW10F79G0#0123456789ABCDEFGHJKMNPQRR", "x", strings.Repeat("u", 134),
 	} {
 		code, err := plan.Encode(coding.String(s))
 		if err != nil {
@@ -256,7 +256,7 @@ console.log(JSON.stringify(out))`, id, id, hash, ua, pageJS)
 		}
 		return out
 	}
-	secret := "0123456789ABCDEFGHJKMNPQRS"
+	secret := "0123456789ABCDEFGHJKMNPQRR"
 	linux := "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 	got := run("#"+strings.ToLower(secret), linux)
 	want := "Support_" + grant.Crockford.EncodeToString([]byte("h127.0.0.1:8471")) + "_" + id + "_" + secret + "_.run"
