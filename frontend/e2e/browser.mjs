@@ -16,7 +16,7 @@ export async function open(browser, url, { width = 1280, height = 800, colorSche
   page.on('console', (m) => (m.type() === 'error' || m.text().includes('Content Security Policy')) && wrong.push(m.text()))
   page.on('request', (r) => !r.url().startsWith(new URL(url).origin) && !/^(data|blob|ws):/.test(r.url()) && wrong.push(`asks for ${r.url()}`))
   await page.goto(url)
-  await page.locator('h1').first().waitFor({ state: 'attached', timeout: 10_000 })
+  await page.locator('h1, [data-bare]').first().waitFor({ state: 'attached', timeout: 10_000 })
   return { page, wrong, close: () => context.close() }
 }
 

@@ -477,7 +477,7 @@ export const de: Catalogue = {
     here: 'Auf dieser Seite',
     remote: 'In der Fernsteuerung',
     palette: 'Finden und tun',
-    help: 'Diese Liste',
+    help: 'Alle Tasten zeigen',
     move: 'Zum nächsten oder vorigen',
     newSession: 'Neue Sitzung',
     release: 'Tastatur zurückholen, Vollbild verlassen',

@@ -477,7 +477,7 @@ export const en = {
     here: 'On this page',
     remote: 'In Remote Control',
     palette: 'Find and do',
-    help: 'This list',
+    help: 'Show all keys',
     move: 'To the next or the one before',
     newSession: 'New session',
     release: 'Take the keyboard back, leave full screen',

@@ -1,3 +1,5 @@
+import { untrack } from 'svelte'
+
 // One list of everything that can be done now: the palette shows it, the keys start it, the help names it.
 
 export interface Command {
@@ -29,9 +31,10 @@ export class Commands {
 
   /** Adds commands for as long as the caller lives; later ones win a key. Returns how to take them away. */
   add(source: () => Command[]): () => void {
-    this.#sources = [...this.#sources, source]
+    // Untracked: whoever adds from an effect must not run again because another came.
+    this.#sources = [...untrack(() => this.#sources), source]
     return () => {
-      this.#sources = this.#sources.filter((s) => s !== source)
+      this.#sources = untrack(() => this.#sources).filter((s) => s !== source)
     }
   }
 

@@ -1,0 +1,198 @@
+// What a technician does, against the scripted native side: by keyboard only where that is the point.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { fake, launch, open } from './browser.mjs'
+import { serve } from './server.mjs'
+
+let site, browser
+before(async () => {
+  site = await serve()
+  browser = await launch()
+})
+after(async () => {
+  await browser?.close()
+  await site?.close()
+})
+
+async function at(query, run, options) {
+  const { page, wrong, close } = await open(browser, `${site.url}/?${query}`, options)
+  page.setDefaultTimeout(8000)
+  try {
+    await run(page, fake(page))
+    assert.deepEqual(wrong, [])
+  } finally {
+    await close()
+  }
+}
+const role = (page, kind, name) => page.getByRole(kind, { name })
+
+test('a whole session by keyboard', () =>
+  at('fake=empty&customer=500', async (page, native) => {
+    await page.keyboard.press('n')
+    await role(page, 'heading', 'New session').waitFor()
+    await page.keyboard.type('anna.weber@example.org')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('Anna Weber')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('n is a letter here')
+    await page.keyboard.press('Enter')
+    await page.getByText('Hello Anna Weber').waitFor()
+    await role(page, 'button', 'Send e-mail and prepare session').focus()
+    await page.keyboard.press('Enter')
+    await page.getByText('4711 8862').waitFor()
+    await role(page, 'status', 'Code: four seven one one, eight eight six two').waitFor()
+    await page.getByText(/Active until tomorrow/).waitFor()
+    await page.keyboard.press('r')
+    const picture = role(page, 'application', 'Screen of PC-ANNA')
+    await picture.waitFor()
+    await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'application')
+    await page.keyboard.type('never')
+    assert.equal(await picture.getAttribute('data-typed'), 'never', 'the console’s keys rest while the picture has the keyboard')
+    await page.keyboard.press('Control+Alt+Escape')
+    await page.keyboard.press('e')
+    await role(page, 'alertdialog', 'End the session with Anna Weber?').waitFor()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByText('Ended and removed').waitFor()
+    const calls = (await native.calls()).map((c) => c.split(' ')[0])
+    for (const call of ['sessions.create', 'sessions.sendMail', 'remote.open', 'remote.close', 'sessions.end']) assert.ok(calls.includes(call), call)
+  }))
+
+test('a limit that is reached names who holds the places', () =>
+  at('fake=limit', async (page) => {
+    await page.keyboard.press('n')
+    await role(page, 'region', 'All places are taken').getByText('Anna Weber').waitFor()
+    await page.keyboard.type('x@example.org')
+    await page.keyboard.press('Enter')
+    await role(page, 'button', 'Copy link').click()
+    await role(page, 'region', 'All places are taken').getByText('Ask Tom Brandt to end it').waitFor()
+  }))
+
+test('two computers: none goes on before one is chosen', () =>
+  at('fake=choose', async (page, native) => {
+    await page.keyboard.press('o')
+    await page.getByText('2 computers answered').waitFor()
+    assert.equal(await page.getByText('4711 8862').count(), 0)
+    await role(page, 'button', 'Choose PC-ANNA').click()
+    await page.getByText('4711 8862').waitFor()
+    assert.ok((await native.calls()).includes('sessions.choose a i1'))
+  }))
+
+test('a wrong address is corrected and sent again', () =>
+  at('fake=invited', async (page, native) => {
+    await page.keyboard.press('o')
+    await page.keyboard.press('a')
+    const dialog = role(page, 'dialog', 'Correct the address')
+    await dialog.getByLabel('E-mail of the customer').fill('anna@example.net')
+    await page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'detached' })
+    await page.getByText('anna@example.net').waitFor()
+    assert.ok((await native.calls()).includes('sessions.resend a'))
+  }))
+
+test('what goes wrong is said in three parts, with details to copy', () =>
+  at('fake=welcome', async (page, native) => {
+    await native.fail('setup.useServer', { kind: 'offline', message: 'No server answers there', hint: 'Check the address.', details: 'dial tcp: refused' })
+    await page.getByLabel('Address of the server').fill('https://nowhere.example')
+    await role(page, 'button', 'Connect').click()
+    const alert = page.getByRole('alert')
+    await alert.getByText('No server answers there').waitFor()
+    await alert.getByText('Check the address.').waitFor()
+    assert.equal(await alert.getByText('dial tcp').isVisible(), false)
+    await alert.getByText('Details', { exact: true }).click()
+    await alert.getByText('dial tcp').waitFor()
+  }))
+
+test('remote control: chords, displays, view only, full screen and the one way out', () =>
+  at('fake=remote', async (page, native) => {
+    await page.keyboard.press('r')
+    await role(page, 'application', 'Screen of PC-ANNA').waitFor()
+    await role(page, 'button', 'Send keys').click()
+    await role(page, 'menuitem', /Ctrl \+ Alt \+ Del/).click()
+    await role(page, 'button', 'Display').click()
+    await role(page, 'menuitemcheckbox', /HDMI-1/).click()
+    await role(page, 'button', 'View only').click()
+    await page.getByText('View only: nothing is sent').waitFor()
+    await role(page, 'button', 'Full screen').click()
+    await page.getByText('brings you back. It always works.').waitFor()
+    await page.keyboard.press('Control+Alt+Escape')
+    await role(page, 'button', 'Full screen').waitFor()
+    const calls = await native.calls()
+    for (const call of ['remote.chord a ctrl-alt-del', 'remote.selectDisplay a 2', 'remote.setViewOnly a true', 'shell.fullscreen true', 'shell.fullscreen false']) assert.ok(calls.includes(call), call)
+  }))
+
+test('an interrupted picture stays, with words and seconds', () =>
+  at('fake=remote', async (page, native) => {
+    await page.keyboard.press('r')
+    await role(page, 'application', 'Screen of PC-ANNA').waitFor()
+    await native.edit('a', { presence: 'reconnecting', presenceSince: Date.now() - 9000, link_state: 'reconnecting' })
+    await page.getByText(/Trying again for \d+ s/).waitFor()
+    await native.edit('a', { presence: 'online', link_state: 'open' })
+    await page.getByText(/Trying again/).waitFor({ state: 'detached' })
+    assert.equal((await native.calls()).filter((c) => c === 'remote.open a').length, 1, 'the picture was never thrown away')
+  }))
+
+test('the bar slides away and covers nothing', () =>
+  at('fake=remote', async (page) => {
+    await page.keyboard.press('r')
+    const picture = role(page, 'application', 'Screen of PC-ANNA')
+    await picture.waitFor()
+    const bar = await role(page, 'toolbar', 'Remote Control tools').boundingBox()
+    const below = await picture.boundingBox()
+    assert.ok(below.y >= bar.y + bar.height - 1)
+    await role(page, 'button', 'Slide the bar away').click()
+    await page.mouse.move(600, 400)
+    await page.waitForFunction(() => document.querySelector('[role=application]').getBoundingClientRect().top < 1)
+    await page.mouse.move(600, 1)
+    await page.waitForFunction(() => document.querySelector('[role=application]').getBoundingClientRect().top > 40)
+  }))
+
+test('the lab sees the bare picture with its corner at the window’s', () =>
+  at('fake=bare', async (page) => {
+    const box = await role(page, 'application', 'Screen of PC-ANNA').boundingBox()
+    assert.deepEqual([box.x, box.y, box.width, box.height], [0, 0, 1920, 1080])
+    assert.equal(await page.getByRole('toolbar').count(), 0)
+  }))
+
+test('history is searched, filtered and read by keyboard', () =>
+  at('fake=many', async (page) => {
+    await page.keyboard.press('2')
+    await page.getByText('64 sessions').waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('jonas')
+    await page.getByText('7 sessions').waitFor()
+    await page.keyboard.press('Tab')
+    await role(page, 'button', 'Jonas Kim').first().press('Enter')
+    await role(page, 'complementary', 'Timeline of the session').getByText('Complete, matches the customer’s copy.').waitFor()
+    await page.keyboard.press('Escape')
+    await role(page, 'complementary', 'Timeline of the session').waitFor({ state: 'detached' })
+  }))
+
+test('the palette does what it lists', () =>
+  at('fake=many', async (page) => {
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('history')
+    await page.keyboard.press('Enter')
+    await role(page, 'heading', 'History').waitFor()
+  }))
+
+test('language and colours change at once', () =>
+  at('fake=empty', async (page) => {
+    await page.keyboard.press('3')
+    await role(page, 'button', 'Appearance').click()
+    await page.getByText('Dark', { exact: true }).click()
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark')
+    await page.getByText('Deutsch', { exact: true }).click()
+    await role(page, 'heading', 'Einstellungen').waitFor()
+  }))
+
+test('everything still fits at 960 × 640', () =>
+  at('fake=long&lang=de', async (page) => {
+    for (const go of ['1', 'n', '2', '3']) {
+      await page.keyboard.press(go)
+      await page.waitForTimeout(150)
+      const out = await page.evaluate(() => [...document.querySelectorAll('button, h1, h2, input')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.visually-hidden')).map((e) => e.outerHTML.slice(0, 120)))
+      assert.deepEqual(out, [])
+      if (go === 'n') await page.getByRole('button', { name: 'Abbrechen' }).click()
+    }
+  }, { width: 960, height: 640 }))
