@@ -120,6 +120,8 @@ type fakeServer struct {
 	codeSet  bool
 	budget   *pairing.Budget
 	consoleP *pairing.Pin
+
+	toConsole chan []byte // class 'C', for a real link; nil: nobody listens
 }
 
 func newServer(t testing.TB) *fakeServer {
@@ -167,6 +169,10 @@ func (b *fakeBox) Send(_ context.Context, m []byte) error {
 	s := b.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if m[0] == pairing.ClassConnect && s.toConsole != nil {
+		s.toConsole <- append([]byte(nil), m...)
+		return nil
+	}
 	if s.silent || m[0] != pairing.ClassActivation {
 		return nil
 	}
