@@ -29,11 +29,11 @@ func init() {
 }
 
 const (
-	evdevOffset = 8                      // X keycode of evdev code 0
-	mainBlock   = 97                     // keycodes up to here belong to the letters' block of a keyboard
-	spareRest   = 400 * time.Millisecond // a spare keycode is not given another character sooner: programs read the map late
-	spareKeep   = 10 * time.Second       // then spare keycodes are given back
-	maxClicks   = 60                     // wheel clicks of one message
+	evdevOffset = 8                // X keycode of evdev code 0
+	mainBlock   = 97               // keycodes up to here belong to the letters' block of a keyboard
+	spareRest   = time.Second      // a spare keycode is not given another character sooner: programs read the map late
+	spareKeep   = 10 * time.Second // then spare keycodes are given back
+	maxClicks   = 60               // wheel clicks of one message
 )
 
 // Default returns the injector of the X server of $DISPLAY.
@@ -96,9 +96,10 @@ type x11 struct {
 	misses     int
 }
 
-// spare is a keycode without a meaning that was lent to a character.
+// spare is a keycode without a meaning that was lent to one or two characters,
+// the second with Shift.
 type spare struct {
-	sym  xproto.Keysym
+	syms [2]xproto.Keysym
 	used time.Time
 }
 
@@ -244,7 +245,7 @@ func (d *x11) readLayout() error {
 		code := l.min + xproto.Keycode(i)
 		row := l.syms[i*l.per : (i+1)*l.per]
 		if s, lent := d.spares[code]; lent {
-			if row[0] == s.sym {
+			if row[0] == s.syms[0] {
 				continue
 			}
 			delete(d.spares, code) // the customer changed the layout: it is theirs again
@@ -320,40 +321,58 @@ func (d *x11) strokes(dst []stroke, group int, r rune) ([]stroke, error) {
 			}
 		}
 	}
-	code, err := d.lend(symOf(r))
-	return append(dst, stroke{code: code}), err
+	k, err := d.lend(symOf(r))
+	return append(dst, k), err
 }
 
 // lend gives a keycode without a meaning to a keysym. Programs read the new
-// map when they come to its notice, so a keycode keeps its meaning for a while
-// after it was used.
-func (d *x11) lend(s xproto.Keysym) (xproto.Keycode, error) {
+// map when they come to its notice, so a keycode keeps its meanings for a while
+// after they were used; a second one beside the first disturbs nobody.
+func (d *x11) lend(s xproto.Keysym) (stroke, error) {
 	now := time.Now()
-	var oldest xproto.Keycode
-	for code, sp := range d.spares {
-		if sp.sym == s {
-			sp.used = now
-			return code, nil
+	var code, half, oldest xproto.Keycode
+	for c, sp := range d.spares {
+		for level, sym := range sp.syms {
+			if sym == s {
+				sp.used = now
+				return stroke{c, uint8(level)}, nil
+			}
+		}
+		if sp.syms[1] == 0 && d.layout.shift != 0 {
+			half = c
 		}
 		if oldest == 0 || sp.used.Before(d.spares[oldest].used) {
-			oldest = code
+			oldest = c
 		}
 	}
-	var code xproto.Keycode
-	if len(d.layout.free) > 0 {
+	lent := &spare{syms: [2]xproto.Keysym{s}, used: now}
+	level := uint8(0)
+	switch {
+	case len(d.layout.free) > 0:
 		code = d.layout.free[0]
 		d.layout.free = d.layout.free[1:]
-	} else if code = oldest; code == 0 {
-		return 0, fault.New(fault.Unsupported, "input.text", "This character cannot be typed on the customer's keyboard layout.", "Send it through the clipboard.")
-	} else if wait := spareRest - now.Sub(d.spares[code].used); wait > 0 {
-		time.Sleep(wait)
+	case half != 0:
+		code, level = half, 1
+		lent.syms = [2]xproto.Keysym{d.spares[half].syms[0], s}
+	case oldest != 0:
+		code = oldest
+		if wait := spareRest - now.Sub(d.spares[code].used); wait > 0 {
+			time.Sleep(wait)
+			lent.used = time.Now()
+		}
+	default:
+		return stroke{}, fault.New(fault.Unsupported, "input.text", "This character cannot be typed on the customer's keyboard layout.", "Send it through the clipboard.")
 	}
-	if err := xproto.ChangeKeyboardMappingChecked(d.conn, 1, code, 2, []xproto.Keysym{s, s}).Check(); err != nil {
-		return 0, lost(err)
+	shifted := lent.syms[1]
+	if shifted == 0 {
+		shifted = s // one character needs no Shift and minds none
 	}
-	d.spares[code] = &spare{sym: s, used: time.Now()}
+	if err := xproto.ChangeKeyboardMappingChecked(d.conn, 1, code, 2, []xproto.Keysym{lent.syms[0], shifted}).Check(); err != nil {
+		return stroke{}, lost(err)
+	}
+	d.spares[code] = lent
 	d.restore.Reset(spareKeep)
-	return code, nil
+	return stroke{code, level}, nil
 }
 
 // giveBack takes all lent keycodes' meanings away again.
@@ -448,11 +467,10 @@ func (d *x11) chord(s string, group int, held []uint16) error {
 		k, ok = d.layout.find(g, symOf(r)) // shortcuts of a Cyrillic layout are on its Latin sister
 	}
 	if !ok {
-		code, err := d.lend(symOf(r))
-		if err != nil {
+		var err error
+		if k, err = d.lend(symOf(r)); err != nil {
 			return err
 		}
-		k = stroke{code: code}
 	}
 	if slices.Contains(held, 0xe1) || slices.Contains(held, 0xe5) {
 		k.level &^= 1 // Shift is down already
