@@ -490,7 +490,9 @@ func pair(b *bench, x desk.Session) *host {
 	h.enter(y.Code.Digits)
 	h.until(pairing.Confirmed)
 	h.activate()
-	b.session("open", x.ID, func(s desk.Session) bool { return s.State == "active" && s.LinkState == "open" && len(s.Remote.Displays) == 2 })
+	b.session("open", x.ID, func(s desk.Session) bool {
+		return s.State == "active" && s.LinkState == "open" && len(s.Remote.Displays) == 2
+	})
 	return h
 }
 
@@ -746,7 +748,9 @@ func TestWrongCodesCostTriesAndLock(t *testing.T) {
 				t.Fatalf("%+v", y)
 			}
 		default:
-			y := b.session("wrong", x.ID, func(s desk.Session) bool { return s.Code != nil && s.Code.State == "wrong" })
+			y := b.session("wrong", x.ID, func(s desk.Session) bool {
+				return s.Code != nil && s.Code.State == "wrong" && s.Code.SessionTriesLeft == 8-n
+			})
 			if y.Code.TriesLeft != 2-n%3 {
 				t.Fatalf("%+v", y.Code)
 			}

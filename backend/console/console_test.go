@@ -1,0 +1,179 @@
+package console_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"daypass/backend/account"
+	"daypass/backend/console"
+	"daypass/backend/desk"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type system struct{ text string }
+
+func (*system) Emit(desk.Snapshot)               {}
+func (s *system) ClipboardText() (string, error) { return s.text, nil }
+func (s *system) SetClipboardText(t string) error {
+	s.text = t
+	return nil
+}
+func (*system) OpenMail(string) error               { return nil }
+func (*system) Fullscreen(bool)                     {}
+func (*system) Quit()                               {}
+func (*system) Confirm(string, string, string) bool { return true }
+
+func services(t *testing.T) (console.Services, *system) {
+	t.Helper()
+	dir := t.TempDir()
+	v := account.New(dir, nil)
+	v.UseMemory()
+	sys := &system{}
+	d := desk.New(desk.Config{Dir: dir, Version: "1.2", Vault: v, System: sys})
+	t.Cleanup(d.Close)
+	s := console.New(d, sys, console.About{Version: "1.2"}, func() []console.Check { return []console.Check{{Name: "x", OK: true}} })
+	for end := time.Now().Add(30 * time.Second); ; {
+		snap, err := s.Shell.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snap.Phase == desk.PhaseWelcome {
+			return s, sys
+		}
+		if time.Now().After(end) {
+			t.Fatal(snap.Phase)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// What Wails can bind: at most a result and an error.
+func TestEveryMethodCanBeBound(t *testing.T) {
+	s, _ := services(t)
+	want := map[string]string{
+		"Shell":    "About CopyText DismissNotice Doctor Fullscreen Quit SetAppearance SetLanguage Snapshot",
+		"Setup":    "SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
+		"Sessions": "Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail",
+		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
+		"Mail":     "Get Save Test",
+		"History":  "List Timeline",
+	}
+	for _, b := range s.Bind() {
+		ty := reflect.TypeOf(b)
+		names := []string{}
+		for i := range ty.NumMethod() {
+			m := ty.Method(i)
+			names = append(names, m.Name)
+			if n := m.Type.NumOut(); n > 2 || n == 2 && m.Type.Out(1) != reflect.TypeFor[error]() {
+				t.Errorf("%s.%s returns %d values", ty, m.Name, n)
+			}
+		}
+		if got := strings.Join(names, " "); got != want[ty.Elem().Name()] {
+			t.Errorf("%s offers %q to the page, not %q: each method is callable by whatever runs there", ty, got, want[ty.Elem().Name()])
+		}
+	}
+}
+
+func TestErrorsCrossAsJSON(t *testing.T) {
+	s, _ := services(t)
+	long := strings.Repeat("x", 100_000)
+	for name, err := range map[string]error{
+		"too long":     s.Shell.CopyText(long),
+		"not UTF-8":    s.Shell.CopyText("\xff"),
+		"server":       s.Setup.UseServer("ftp://x"),
+		"long server":  s.Setup.UseServer(long),
+		"no such":      s.Sessions.End("nope"),
+		"long id":      s.Sessions.Cancel(long),
+		"appearance":   s.Shell.SetAppearance("pink"),
+		"language":     s.Shell.SetLanguage("xx"),
+		"mail":         s.Mail.Save(console.MailSettings{Host: "a b"}, ""),
+		"test mail":    s.Mail.Test("x"),
+		"choose":       s.Sessions.Choose("a", "b"),
+		"display":      s.Remote.SelectDisplay("a", 1),
+		"sign in":      s.Setup.SignIn(console.SignIn{Email: "a@b.de", Password: "x"}),
+		"not embedded": s.Setup.UseThisComputer(),
+		"lan":          s.Setup.SetLAN(true, "1.2.3.4"),
+	} {
+		var f console.FaultJSON
+		if err == nil || json.Unmarshal([]byte(err.Error()), &f) != nil || f.Kind == "" || f.Message == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if f.Kind == "internal" {
+			t.Errorf("%s: nobody classified it: %v", name, err)
+		}
+	}
+	if _, err := s.History.Timeline("x"); err == nil || !strings.Contains(err.Error(), `"not_found"`) {
+		t.Error(err)
+	}
+	if _, err := s.Sessions.Create(desk.Invite{Email: "a@example.com"}); err == nil || !strings.Contains(err.Error(), `"conflict"`) {
+		t.Error(err)
+	}
+}
+
+func TestListsAreNeverNull(t *testing.T) {
+	s, _ := services(t)
+	snap, err := s.Shell.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.History.List(console.HistoryQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal([]any{snap, page})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "null") {
+		t.Errorf("null crosses to the page: %s", b)
+	}
+}
+
+func TestSettingsMailAndDoctor(t *testing.T) {
+	s, sys := services(t)
+	if err := s.Shell.SetAppearance("dark"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shell.SetLanguage("de"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shell.CopyText("hello"); err != nil || sys.text != "hello" {
+		t.Fatal(err)
+	}
+	if err := s.Mail.Save(console.MailSettings{Host: " smtp.example.com ", Port: 465, Security: "tls", User: "mia", From: "mia@example.com"}, "secret"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Mail.Get()
+	if err != nil || m.Host != "smtp.example.com" || !m.HasPassword {
+		t.Fatalf("%+v %v", m, err)
+	}
+	b, err := json.Marshal(m)
+	if err != nil || strings.Contains(string(b), "secret") {
+		t.Fatal("the password crosses to the page")
+	}
+	snap, err := s.Shell.Snapshot()
+	if err != nil || snap.Settings.Appearance != "dark" || snap.Settings.Language != "de" || !snap.Mail.Configured {
+		t.Fatalf("%+v %v", snap.Settings, err)
+	}
+	if err := s.Mail.Save(console.MailSettings{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = s.Mail.Get(); err != nil || m.Host != "" || m.HasPassword || m.Port != 587 {
+		t.Fatalf("%+v %v", m, err)
+	}
+	r, err := s.Shell.Doctor()
+	if err != nil || len(r.Checks) != 4 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	for _, c := range r.Checks {
+		if !c.OK && c.Hint == "" {
+			t.Errorf("%s: no way on", c.Name)
+		}
+	}
+}
