@@ -143,7 +143,8 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Open begins a stream from src. input is called, one call at a time, with
-// each input message that the page sends; it must not keep the bytes, should
+// each input message that the page sends, and with a release when a page is
+// gone; it must not keep the bytes, should
 // return at once, and its error only counts. The caller must Close the stream.
 func (s *Server) Open(src Source, input func([]byte) error) (*Stream, Ticket) {
 	var raw [32]byte
@@ -430,7 +431,8 @@ func (st *Stream) attach(transport string, write func(context.Context, []byte) e
 	if st.ctx.Err() != nil {
 		return nil, false
 	}
-	if st.current != nil {
+	replaced := st.current != nil
+	if replaced {
 		st.current.cancel()
 	}
 	st.next++
@@ -450,6 +452,9 @@ func (st *Stream) attach(transport string, write func(context.Context, []byte) e
 		if a.ctx.Err() != nil {
 			return
 		}
+		if replaced {
+			st.letGo()
+		}
 		st.src.Invalidate()
 		if err := a.pump(write); err != nil && a.ctx.Err() == nil {
 			st.server.log.Debug("view stream", "err", err)
@@ -461,10 +466,26 @@ func (st *Stream) attach(transport string, write func(context.Context, []byte) e
 func (st *Stream) detach(a *attachment) {
 	a.cancel()
 	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.current == a {
+	was := st.current == a
+	if was {
 		st.current = nil
 		st.stats.Transport, st.stats.Outstanding = "", 0
+	}
+	st.mu.Unlock()
+	if was {
+		st.letGo()
+	}
+}
+
+// letGo tells the other side to release what a page that is gone held down.
+func (st *Stream) letGo() {
+	st.inputMu.Lock()
+	defer st.inputMu.Unlock()
+	if st.ctx.Err() != nil {
+		return // Close promised that input is not called any more
+	}
+	if err := st.input([]byte{byte(wire.InputRelease), 0, 0, 0}); err != nil {
+		st.server.log.Debug("releasing what a page held", "err", err)
 	}
 }
 
