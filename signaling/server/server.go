@@ -405,6 +405,10 @@ func (s *Server) startRelay(ctx context.Context, at netip.AddrPort) error {
 			}
 		}
 	}
+	relayed := bind
+	if bind.IsUnspecified() && public.Is4() {
+		relayed = netip.IPv4Unspecified() // "[::]" takes both families for TCP, but relayed sockets are of one
+	}
 	acl := relay.ACL{}
 	own, err := localPrefixes()
 	if err != nil {
@@ -420,7 +424,7 @@ func (s *Server) startRelay(ctx context.Context, at netip.AddrPort) error {
 		}
 	}
 	s.relay, err = relay.Start(relay.Config{
-		UDP: pc, TCP: s.mux.turn, Public: public, Bind: bind, ACL: acl, Log: s.log,
+		UDP: pc, TCP: s.mux.turn, Public: public, Bind: relayed, ACL: acl, Log: s.log,
 		Live: func(id grant.ID) bool {
 			x, err := s.store.Session(context.Background(), id)
 			return err == nil && x.State == protocol.Active && s.dir.Now().Before(x.Expires)
