@@ -15,8 +15,11 @@ func TestFramesSurviveTheWire(t *testing.T) {
 	id, in := grant.NewID(), NewInstance()
 	for _, console := range []bool{true, false} {
 		for _, f := range []Frame{
-			{Op: OpSend, ID: 7, Body: []byte("b")}, {Op: OpTaken, ID: 1 << 31, Result: Full},
-			{Op: OpDeliver, Seq: 1 << 40, Body: bytes.Repeat([]byte("x"), MaxBody)}, {Op: OpReceived, Seq: 3}, {Op: OpEvent, Body: []byte("{}")},
+			{Op: OpSend, ID: 7, Body: []byte("b")},
+			{Op: OpTaken, ID: 1 << 31, Result: Full},
+			{Op: OpDeliver, Seq: 1 << 40, Body: bytes.Repeat([]byte("x"), MaxBody)},
+			{Op: OpReceived, Seq: 3},
+			{Op: OpEvent, Body: []byte("{}")},
 		} {
 			if console && (f.Op == OpSend || f.Op == OpDeliver) {
 				f.Session, f.Instance = id, in
