@@ -60,10 +60,10 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	verbose := flags.Bool("verbose", false, "")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(out, usage)
+			printText(out, usage)
 			return 0
 		}
-		fmt.Fprint(errOut, usage)
+		printText(errOut, usage)
 		return 2
 	}
 	level := slog.LevelWarn
@@ -74,7 +74,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if lab {
-		fmt.Fprintln(errOut, "This is a lab build: with --headless the customer sees no bar. It must not be given to customers.")
+		printLine(errOut, "This is a lab build: with --headless the customer sees no bar. It must not be given to customers.")
 	}
 	switch verb {
 	case "run":
@@ -84,19 +84,24 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	case "selftest":
 		return selftest(out, log)
 	case "version":
-		fmt.Fprintln(out, version.Version)
+		printLine(out, version.Version)
 		return 0
 	case "help":
-		fmt.Fprint(out, usage)
+		printText(out, usage)
 		return 0
 	}
-	fmt.Fprint(errOut, usage)
+	printText(errOut, usage)
 	return 2
 }
 
+// printText and printLine write for people; that nobody can read it is nothing
+// the program could tell anybody.
+func printText(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
+func printLine(w io.Writer, line string) { printText(w, line+"\n") }
+
 func say(w io.Writer, err error) {
 	f := fault.Of(err)
-	fmt.Fprintln(w, strings.TrimSpace(f.Message+" "+f.Hint))
+	printLine(w, strings.TrimSpace(f.Message+" "+f.Hint))
 }
 
 // session is the verb run.
@@ -167,9 +172,15 @@ func displays(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer closing(s, log)
 	_, err = s.Displays()
 	return err
+}
+
+func closing(c io.Closer, log *slog.Logger) {
+	if err := c.Close(); err != nil {
+		log.Debug("not closed", "cause", err)
+	}
 }
 
 // base is the folder for lock and state: the session's own runtime folder,
@@ -223,14 +234,14 @@ func uninstall(ctx context.Context, out, errOut io.Writer, log *slog.Logger) int
 	code := 0
 	for _, r := range reports {
 		for _, l := range r.Lines() {
-			fmt.Fprintln(out, l)
+			printLine(out, l)
 		}
 		if !r.Clean {
 			code = 1
 		}
 	}
 	if len(reports) == 0 {
-		fmt.Fprintln(out, "Nothing is left of earlier sessions.")
+		printLine(out, "Nothing is left of earlier sessions.")
 	}
 	return code
 }
@@ -242,10 +253,10 @@ func selftest(out io.Writer, log *slog.Logger) int {
 		detail, err := f()
 		if err != nil {
 			failed++
-			fmt.Fprintf(out, "FAIL  %-10s %v\n", what, fault.Of(err))
+			printLine(out, fmt.Sprintf("FAIL  %-10s %v", what, fault.Of(err)))
 			return
 		}
-		fmt.Fprintf(out, "ok    %-10s %s\n", what, detail)
+		printLine(out, fmt.Sprintf("ok    %-10s %s", what, detail))
 	}
 	check("program", func() (string, error) {
 		return fmt.Sprintf("version %s, %s/%s", version.Version, runtime.GOOS, runtime.GOARCH), nil
@@ -263,7 +274,7 @@ func selftest(out io.Writer, log *slog.Logger) int {
 		if err != nil {
 			return "", err
 		}
-		defer s.Close()
+		defer closing(s, log)
 		list, err := s.Displays()
 		if err != nil {
 			return "", err
@@ -272,7 +283,7 @@ func selftest(out io.Writer, log *slog.Logger) int {
 		if err != nil {
 			return "", err
 		}
-		defer c.Close()
+		defer closing(c, log)
 		d := c.Display()
 		f := screen.NewFrame(d.Bounds.Dx(), d.Bounds.Dy())
 		begin := time.Now()

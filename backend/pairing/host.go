@@ -262,7 +262,7 @@ func (a *HostActivation) onConfirm(msg, body []byte) ([][]byte, Event, error) {
 	if err := a.readConfirm(r, body, &p); err != nil {
 		return nil, Event{}, err // whoever sent it does not hold the code; the run may still succeed
 	}
-	if p.Rights&^(a.allowed) != 0 {
+	if p.Rights&^a.allowed != 0 {
 		return nil, Event{}, fmt.Errorf("%w: rights that were not allowed", ErrDropped)
 	}
 	a.tries--

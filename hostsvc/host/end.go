@@ -83,6 +83,7 @@ func (s *session) finish(ctx context.Context) error {
 			}
 		})
 	})
+	removeEmpty(s.cfg.Base)
 	removed, err := s.st.removed(rep)
 	ok := false
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *session) lastPage(ctx context.Context, rc *receipt) error {
 			return nil
 		case f := <-s.posts:
 			f()
-		case a, ok := <-s.actions:
+		case a, ok := <-s.acts:
 			if !ok {
 				return nil
 			}
@@ -244,7 +245,7 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 		return rep
 	}
 	box := r.connect(pairing.Link{Server: st.server, Session: st.Session}, st.dev.Ed, instance)
-	defer box.Close()
+	defer r.hangUp(box)
 	if e.signed != nil && (e.own || by == grant.ByCustomer || by == grant.ByExpiry) {
 		r.retry(ctx, "end", func(c context.Context) error { return box.End(c, *e.signed) })
 	}
@@ -274,9 +275,9 @@ func (r *run) resume(ctx context.Context, st *state) error {
 			g.err = st.activated(g.signed, r.cfg.System.Clock())
 		}
 		if g.err != nil {
-			box.Close()
+			r.hangUp(box)
 			if ctx.Err() != nil {
-				return nil
+				return g.err // the next start tries again
 			}
 			if err := st.journal.Discard(); err != nil {
 				r.log.Warn("a pairing that was not granted could not be removed", "cause", err)

@@ -111,13 +111,10 @@ type fakeServer struct {
 	mu       sync.Mutex
 	act      *pairing.ConsoleActivation
 	boxes    []*fakeBox
-	granted  *grant.Signed
 	ended    []grant.Ended
 	removed  []grant.Removed
-	lines    chan []string
 	down     bool
 	hostKey  grant.Key
-	codeSet  bool
 	budget   *pairing.Budget
 	consoleP *pairing.Pin
 
@@ -353,6 +350,7 @@ func (i *fakeInjector) Apply(m wire.Input, _ image.Rectangle) error {
 	i.got = append(i.got, m)
 	return nil
 }
+
 func (i *fakeInjector) ReleaseAll() error { i.mu.Lock(); defer i.mu.Unlock(); i.released++; return nil }
 func (i *fakeInjector) Blocked() error    { return nil }
 func (i *fakeInjector) Close() error      { return nil }
@@ -368,6 +366,7 @@ func (c *fakeClip) Get(context.Context) (string, error) {
 	defer c.mu.Unlock()
 	return c.text, nil
 }
+
 func (c *fakeClip) Set(_ context.Context, s string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -468,8 +467,13 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.result = make(chan error, 1)
-	go func() { r.result <- Run(ctx, r.cfg) }()
-	r.t.Cleanup(func() { cancel() })
+	done := make(chan struct{})
+	result, cfg := r.result, r.cfg
+	go func() {
+		defer close(done)
+		result <- Run(ctx, cfg)
+	}()
+	r.t.Cleanup(func() { cancel(); <-done })
 }
 
 func (r *rig) do(a consent.Action) { r.view.actions <- a }

@@ -153,11 +153,10 @@ func Run(ctx context.Context, cfg Config) error {
 		r.log.Warn("This is a lab build: the customer may see no bar while the screen is shared. It must not be given to customers.")
 	}
 	r.show(func(m *consent.Model) { m.Screen = consent.Starting })
-	err := r.main(ctx)
-	if errors.Is(err, errLeave) || ctx.Err() != nil {
-		return nil
+	if err := r.main(ctx); !errors.Is(err, errLeave) && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // to leave, and to be told to stop, is no failure
 }
 
 // show changes the model and shows it.
@@ -222,11 +221,15 @@ const (
 	askAgain
 )
 
+// says reports whether err is one of the faults of package screen, which may
+// carry a cause.
+func says(err error, which *fault.Error) bool { return fault.Of(err).Message == which.Message }
+
 func refusalOfDisplay(err error) consent.Refusal {
 	switch {
-	case errors.Is(err, screen.ErrWayland) && fault.Of(err) == screen.ErrWayland:
+	case says(err, screen.ErrWayland):
 		return consent.Wayland
-	case fault.Of(err) == screen.ErrNoDisplay:
+	case says(err, screen.ErrNoDisplay):
 		return consent.NoDisplay
 	case fault.KindOf(err) == fault.Unsupported:
 		return consent.SystemUnsupported
@@ -336,7 +339,7 @@ func (r *run) invitation(ctx context.Context, link pairing.Link) (next, error) {
 	keep := false
 	defer func() {
 		if !keep {
-			p.box.Close()
+			r.hangUp(p.box)
 		}
 	}()
 	for {
@@ -367,6 +370,12 @@ func (r *run) connect(link pairing.Link, key ed25519.PrivateKey, instance rendez
 	return r.cfg.System.Connect(rendezvous.HostConfig{
 		Server: link.Server, Session: link.Session, Instance: instance, Key: key, Log: r.log,
 	})
+}
+
+func (r *run) hangUp(box Mailbox) {
+	if err := box.Close(); err != nil {
+		r.log.Debug("mailbox not closed", "cause", err)
+	}
 }
 
 // refusalOf finds the page for a fault of the server.

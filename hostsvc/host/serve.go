@@ -5,6 +5,7 @@ import (
 	"image"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -61,6 +62,10 @@ type session struct {
 	state    lease.State
 	saved    time.Time
 	ended    *ending
+
+	acts   chan consent.Action // the customer's, after listen has acted on them
+	live   atomic.Pointer[showing]
+	halted atomic.Bool // Stop was pressed and the loop has not come to it yet
 }
 
 // remote is an open Remote Control.
@@ -87,7 +92,7 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	s := &session{
 		run: r, st: st, box: box, act: act, ctx: inner,
 		cbox: &connectBox{box: box, in: make(chan []byte, 64)},
-		gate: newGate(r.log), feed: &feed{}, posts: make(chan func(), 64), state: lease.Active,
+		gate: newGate(r.log), feed: &feed{}, posts: make(chan func(), 64), state: lease.Active, acts: make(chan consent.Action, 64),
 	}
 	defer s.close(cancel)
 	s.prepare()
@@ -101,6 +106,7 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	})
 	s.beside(func() { s.feed.run(s.link.Picture().Receive()) })
 	s.beside(s.takeInput)
+	s.beside(s.listen)
 	if err := r.lock.Name(who(st.Technician, st.Company)); err != nil {
 		r.log.Warn("lock not named", "cause", err)
 	}
@@ -167,9 +173,7 @@ func (s *session) close(cancel context.CancelFunc) {
 			s.log.Debug("screen not closed", "cause", err)
 		}
 	}
-	if err := s.box.Close(); err != nil {
-		s.log.Debug("mailbox not closed", "cause", err)
-	}
+	s.hangUp(s.box)
 	s.st.pin.Wipe()
 	if s.act != nil {
 		s.act.Wipe()
@@ -194,6 +198,34 @@ func (s *session) takeInput() {
 		if err := s.gate.Take(b, now); err != nil && now.Sub(told) > time.Minute {
 			told = now
 			s.log.Warn("input message refused", "cause", err)
+		}
+	}
+}
+
+// listen hears the customer first: Stop works at once, whatever the loop is
+// waiting for (a slow disk, the X server).
+func (s *session) listen() {
+	defer close(s.acts)
+	for {
+		select {
+		case a, ok := <-s.actions:
+			if !ok {
+				return
+			}
+			if a.Kind == consent.Stop || a.Kind == consent.EndAndRemove {
+				s.halted.Store(true)
+				s.gate.Shut()
+				if show := s.live.Load(); show != nil {
+					show.stop(s.feed)
+				}
+			}
+			select {
+			case s.acts <- a:
+			case <-s.ctx.Done():
+				return
+			}
+		case <-s.ctx.Done():
+			return
 		}
 	}
 }
@@ -303,7 +335,7 @@ func (s *session) loop(ctx context.Context) error {
 			s.tick(false)
 		case <-quick.C:
 			s.watchBar()
-		case a, ok := <-s.actions:
+		case a, ok := <-s.acts:
 			if !ok {
 				return errLeave
 			}
@@ -466,10 +498,11 @@ func (s *session) linked(e peer.Event) {
 // customer does what the customer asked for.
 func (s *session) customer(a consent.Action) {
 	switch a.Kind {
-	case consent.Stop:
-		s.gate.Shut() // first of all, and without the network
+	case consent.Stop: // listen has acted already
+		s.gate.Shut()
 		s.stopShowing()
 		s.pause("customer")
+		s.halted.Store(false)
 		s.line(consent.Line{Kind: consent.LineStopped})
 	case consent.Resume:
 		if s.paused == "customer" {
@@ -614,7 +647,7 @@ func (s *session) console(b []byte) {
 // may reports why something with these rights cannot be done now, or nil.
 func (s *session) may(op string, need grant.Rights) error {
 	switch {
-	case s.paused == "customer":
+	case s.paused == "customer", s.halted.Load():
 		return fault.New(fault.Denied, op, "The customer stopped the connection.", "Ask the customer to press Resume.")
 	case s.paused == "bar":
 		return fault.New(fault.Denied, op, "The bar that tells the customer who is watching is not visible.", "Ask the customer to make room for it.")
@@ -708,7 +741,11 @@ func (s *session) begin() {
 	r.show = startShowing(s.cfg.System.Serve, s.src, r.display, s.link.Picture(), s.feed, s.log, func(err error) {
 		s.post(func() { s.pictureEnded(r, err) })
 	})
+	s.live.Store(r.show)
 	s.openGate()
+	if s.halted.Load() { // pressed meanwhile: its action comes next
+		r.show.stop(s.feed)
+	}
 	s.send(&wire.Opened{Display: r.display, Codec: "jpeg"})
 	s.line(consent.Line{Kind: consent.LineWatching, Rights: s.doing()})
 }
@@ -730,6 +767,9 @@ func (s *session) openGate() {
 		s.gate.Shut()
 	} else {
 		s.gate.Open(r.bounds)
+		if s.halted.Load() {
+			s.gate.Shut()
+		}
 	}
 	s.doing()
 }
@@ -756,6 +796,7 @@ func (s *session) stopShowing() {
 	}
 	show := s.remote.show
 	s.remote.show = nil
+	s.live.Store(nil)
 	show.stop(s.feed)
 	s.beside(show.wait)
 }
