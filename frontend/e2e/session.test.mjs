@@ -109,7 +109,7 @@ test('remote control: chords, displays, view only, full screen and the one way o
     await role(page, 'application', 'Screen of PC-ANNA').waitFor()
     await role(page, 'button', 'Send keys').click()
     await role(page, 'menuitem', /Ctrl \+ Alt \+ Del/).click()
-    await role(page, 'button', 'Display').click()
+    await role(page, 'button', 'Display DP-1').click()
     await role(page, 'menuitemcheckbox', /HDMI-1/).click()
     await role(page, 'button', 'View only').click()
     await page.getByText('View only: nothing is sent').waitFor()

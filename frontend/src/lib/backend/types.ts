@@ -47,6 +47,7 @@ export interface Remote {
   display: number
   displays: Display[]
   blocked?: Fault
+  /** Who or what stopped it: "customer", "bar" (their indicator is not visible) or "locked"; empty while it goes on. */
   paused?: string
   clipboardText?: string
 }

@@ -207,7 +207,7 @@ export const scenarios: Record<string, () => Snapshot> = {
     base({ notices: [{ id: 'n1', level: 'warn', fault: fault('storage', 'Only 120 MB are left on this disk', 'Free some space so that the journal can go on.', '/home 98 %') }] }),
   remote: () => one(active({ id: 'a' })),
   reconnecting: () => one(active({ id: 'a', presence: 'reconnecting', presenceSince: Date.now() - 7000, link_state: 'reconnecting' })),
-  paused: () => one(active({ id: 'a', rights: ['view'], remote: { ...active().remote!, open: true, paused: 'Paused by Anna Weber' } })),
+  paused: () => one(active({ id: 'a', rights: ['view'], remote: { ...active().remote!, open: true, paused: 'customer' } })),
   blocked: () =>
     one(active({ id: 'a', remote: { ...active().remote!, open: true, blocked: fault('unsupported', 'The screen of PC-ANNA is locked', 'Ask the customer to unlock it. The picture comes back by itself.', 'xscreensaver active') } })),
   bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
