@@ -137,7 +137,20 @@ func TestStopWorksAtOnceAndWithoutTheNetwork(t *testing.T) {
 	if p := hear[*wire.Paused](t, r.link); p.By != "" {
 		t.Errorf("%+v", p)
 	}
-	r.remote()
+	r.view.until(t, "resumed", func(m consent.Model) bool { return !m.Paused })
+	if r.running(7) != 0 {
+		t.Error("shown while the link is away")
+	}
+	r.link.events <- peer.Event{State: peer.Open}
+	hear[*wire.Opened](t, r.link) // what the technician had open goes on
+	r.eventually("picture", func() bool { return r.running(7) == 1 })
+	r.link.say(t, &wire.Close{})
+	r.eventually("closed", func() bool { return r.running(7) == 0 })
+	r.do(consent.Action{Kind: consent.Stop})
+	hear[*wire.Paused](t, r.link)
+	r.do(consent.Action{Kind: consent.Resume})
+	hear[*wire.Paused](t, r.link)
+	r.view.until(t, "quiet", func(m consent.Model) bool { return !m.Paused && !m.Watching })
 }
 
 func TestRightsAreKeptWhateverTheConsoleSends(t *testing.T) {

@@ -20,9 +20,6 @@ import (
 	"daypass/hostsvc/screen"
 )
 
-// protocolVersion is what HostHello and ConsoleHello carry.
-const protocolVersion = 1
-
 // connectBox carries class 'C' of a session's mailbox to the link.
 type connectBox struct {
 	box Mailbox
@@ -62,6 +59,10 @@ type session struct {
 	state    lease.State
 	saved    time.Time
 	ended    *ending
+
+	// wanted is what the console has open or asks for, also while the customer
+	// or a missing bar pauses it: it goes on when that is lifted.
+	wanted *wire.Open
 
 	acts   chan consent.Action // the customer's, after listen has acted on them
 	live   atomic.Pointer[showing]
@@ -260,7 +261,7 @@ func (s *session) hello() *wire.HostHello {
 		s.log.Info("displays not listed", "cause", err)
 	}
 	return &wire.HostHello{
-		Version: protocolVersion, Program: cut(s.cfg.Version), Computer: cut(rep.Computer), OS: cut(rep.OS), User: cut(rep.User),
+		Version: wire.Version, Program: cut(s.cfg.Version), Computer: cut(rep.Computer), OS: cut(rep.OS), User: cut(rep.User),
 		TimeZone: cut(rep.TimeZone), Rights: s.st.Allowed, Displays: list, Paused: s.paused, ExpiresMS: s.st.rec.Left().Milliseconds(),
 	}
 }
@@ -362,6 +363,13 @@ func (s *session) loop(ctx context.Context) error {
 				control = nil
 				continue
 			}
+			select { // what the link said before, first
+			case e, ok := <-events:
+				if ok {
+					s.linked(e)
+				}
+			default:
+			}
 			s.console(b)
 		}
 	}
@@ -462,6 +470,7 @@ func (s *session) signedEnd(signed grant.Signed) {
 func (s *session) linked(e peer.Event) {
 	if e.NewInstance {
 		s.feed.forget()
+		s.wanted = nil
 		s.closeRemote("")
 	}
 	was := s.online
@@ -471,11 +480,13 @@ func (s *session) linked(e peer.Event) {
 		if s.ended != nil {
 			return
 		}
+		s.goOn()
 	}
 	if e.PeerHello != nil && e.NewInstance {
 		s.send(s.hello())
 	}
 	if e.Bye != "" {
+		s.wanted = nil
 		s.closeRemote("")
 	}
 	if !s.online && was {
@@ -506,8 +517,8 @@ func (s *session) customer(a consent.Action) {
 		s.line(consent.Line{Kind: consent.LineStopped})
 	case consent.Resume:
 		if s.paused == "customer" {
-			s.pause("")
 			s.line(consent.Line{Kind: consent.LineResumed})
+			s.pause("")
 		}
 	case consent.SetRight:
 		s.setRight(a.Rights&s.st.Rights, a.On)
@@ -545,6 +556,7 @@ func (s *session) setRight(right grant.Rights, on bool) {
 		return
 	}
 	s.openGate()
+	s.goOn()
 }
 
 // pause stops everything, or lifts that.
@@ -561,6 +573,16 @@ func (s *session) pause(by string) {
 		m.Paused = by == "customer"
 		m.Watching = by != "" // the bar stays, with Resume
 	})
+	if by == "" {
+		s.goOn()
+	}
+}
+
+// goOn opens what the console wants and what was not allowed until now.
+func (s *session) goOn() {
+	if s.wanted != nil && s.remote == nil && s.online && s.may("host.open", grant.View) == nil {
+		s.openRemote(s.wanted)
+	}
 }
 
 // watchBar makes sure that the customer sees the bar while anything is shown.
@@ -622,14 +644,17 @@ func (s *session) console(b []byte) {
 	case *wire.ConsoleHello:
 		s.log.Info("console", "version", m.Version, "program", m.Program)
 	case *wire.Open:
+		s.wanted = m
 		s.openRemote(m)
 	case *wire.Display:
 		if s.remote == nil {
 			s.refuseAsked(wire.KindDisplay, 0, fault.New(fault.Conflict, "host.display", "Remote Control is not open.", "Open it first."))
 			return
 		}
-		s.openRemote(&wire.Open{ViewOnly: s.remote.viewOnly, Display: m.Display})
+		s.wanted = &wire.Open{ViewOnly: s.remote.viewOnly, Display: m.Display}
+		s.openRemote(s.wanted)
 	case *wire.Close:
+		s.wanted = nil
 		s.closeRemote("")
 	case *wire.ClipGet:
 		s.clipGet(m.ID)
@@ -747,6 +772,8 @@ func (s *session) begin() {
 		r.show.stop(s.feed)
 	}
 	s.send(&wire.Opened{Display: r.display, Codec: "jpeg"})
+	s.blocked = wire.Blocked{}
+	s.send(&wire.Blocked{}) // whatever stood in the way before
 	s.line(consent.Line{Kind: consent.LineWatching, Rights: s.doing()})
 }
 
@@ -756,6 +783,7 @@ func (s *session) pictureEnded(r *remote, err error) {
 		return
 	}
 	s.log.Warn("the picture ended", "cause", err)
+	s.wanted = nil
 	s.closeRemote("")
 	s.refuseAsked(wire.KindOpen, 0, err)
 }
