@@ -2,7 +2,7 @@ import { t } from '$lib/i18n/index.svelte'
 import type { Session } from '$lib/backend/backend'
 import type { App } from '$lib/state/app.svelte'
 import type { Command } from '$lib/state/commands.svelte'
-import { isOver, who } from '$lib/ui/status'
+import { isOver, mustChoose, who } from '$lib/ui/status'
 
 /** Everything that can be done with a session now, each with its key. The native side says what is allowed; nothing is guessed. */
 export function sessionVerbs(app: App, s: Session): { id: string; label: string; key?: string; danger?: boolean; main?: boolean; run: () => void }[] {
@@ -10,7 +10,18 @@ export function sessionVerbs(app: App, s: Session): { id: string; label: string;
   const list: ReturnType<typeof sessionVerbs> = []
   if (verbs.remote) list.push({ id: 'remote', label: t().verbs.remote, key: 'r', main: true, run: () => app.remote(s) })
   if (verbs.showCode) list.push({ id: 'code', label: t().verbs.showCode, key: 'c', main: true, run: () => app.go({ name: 'new', id: s.id }) })
-  if (s.mine && s.waiting.length > 1 && !verbs.showCode && !isOver(s))
+  else if (verbs.newCode)
+    list.push({
+      id: 'newcode',
+      label: t().verbs.newCode,
+      key: 'c',
+      main: true,
+      run: () => {
+        app.go({ name: 'new', id: s.id })
+        void app.newCode(s)
+      },
+    })
+  if (s.mine && mustChoose(s))
     list.push({ id: 'choose', label: t().state.choose, key: 'c', main: true, run: () => app.go({ name: 'new', id: s.id }) })
   if (s.link && s.mine) list.push({ id: 'link', label: t().verbs.copyLink, key: 'l', main: s.state === 'invited', run: () => void app.copyLink(s) })
   if (verbs.resend) list.push({ id: 'resend', label: s.mail.state === 'none' ? t().verbs.sendMail : t().verbs.resend, key: 'm', run: () => void app.resend(s) })

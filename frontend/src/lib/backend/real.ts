@@ -123,7 +123,7 @@ function fatal(fault: Snapshot['fatal']): Snapshot {
     version: '',
     lab: false,
     server: { kind: '', url: '', online: false, lan: false, insecure: false, lanAddresses: [] },
-    vault: { kind: '' },
+    vault: { kind: '', sealed: false },
     limits: { mine: { used: 0, max: 0 }, company: { used: 0, max: 0 } },
     sessions: [],
     notices: [],

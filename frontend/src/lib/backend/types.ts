@@ -123,7 +123,8 @@ export interface Snapshot {
   version: string
   lab: boolean
   server: Server
-  vault: { kind: 'keyring' | 'passphrase' | 'memory' | ''; note?: Fault }
+  /** sealed: a passphrase is set and asked for; otherwise one may be chosen. */
+  vault: { kind: 'keyring' | 'passphrase' | 'memory' | ''; note?: Fault; sealed: boolean }
   profile?: { id: string; name: string; email: string; company: string; roles: string[] }
   limits: { mine: Usage; company: Usage }
   sessions: Session[]

@@ -69,7 +69,7 @@ export class FakeBackend implements Backend {
         s.state = 'answered'
         s.waiting = [{ instance: 'i1', computer: 'PC-ANNA', os: 'Debian 12', user: 'anna', timeZone: 'Europe/Vienna', since: Date.now(), chosen: true }]
         s.code = code({ expiresAt: Date.now() + 600_000 })
-        s.verbs = { ...s.verbs, resend: false, showCode: true, newCode: true }
+        s.verbs = { ...s.verbs, resend: false, showCode: true }
       })
       setTimeout(() => {
         if (!this.snapshot.sessions.some((s) => s.id === id && s.state === 'answered')) return
@@ -185,7 +185,7 @@ export class FakeBackend implements Backend {
       s.phase = 'ready'
       s.profile = ready.profile
       s.server = { ...ready.server, kind, url }
-      if (!s.vault.kind) s.vault = { kind: 'memory' }
+      if (!s.vault.kind) s.vault = { kind: 'memory', sealed: false }
     })
   }
 
@@ -247,7 +247,13 @@ export class FakeBackend implements Backend {
           s.code = code()
         }),
       ),
-    newCode: (id: string) => this.#ask('sessions.newCode', id, () => this.edit(id, (s) => (s.code = code({ digits: '90214475' })))),
+    newCode: (id: string) =>
+      this.#ask('sessions.newCode', id, () =>
+        this.edit(id, (s) => {
+          s.code = code({ digits: '90214475' })
+          s.verbs = { ...s.verbs, showCode: true, newCode: false }
+        }),
+      ),
     end: (id: string) => this.#ask('sessions.end', id, () => this.#end(id, 'technician')),
     putAway: (id: string) => this.#ask('sessions.putAway', id, () => this.change((s) => (s.sessions = s.sessions.filter((x) => x.id !== id)))),
   }

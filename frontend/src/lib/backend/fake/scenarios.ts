@@ -53,7 +53,7 @@ export const code = (over: Partial<NonNullable<Session['code']>> = {}): NonNulla
 })
 
 export const answered = (over: Partial<Session> = {}): Session =>
-  session({ state: 'answered', presence: 'online', waiting: [computer()], code: code(), verbs: { ...early, resend: false, showCode: true, newCode: true }, ...over })
+  session({ state: 'answered', presence: 'online', waiting: [computer()], code: code(), verbs: { ...early, resend: false, showCode: true }, ...over })
 
 export function active(over: Partial<Session> = {}): Session {
   const now = Date.now()
@@ -124,7 +124,7 @@ export function base(over: Partial<Snapshot> = {}): Snapshot {
         { address: '10.0.4.7', name: 'eth0' },
       ],
     },
-    vault: { kind: 'keyring' },
+    vault: { kind: 'keyring', sealed: false },
     profile: { id: 'p1', name: 'Mia Roth', email: 'mia.roth@contoso.example', company: 'Contoso IT', roles: ['technician', 'admin'] },
     limits: { mine: { used: 0, max: 1 }, company: { used: 0, max: 5 } },
     sessions: [],
@@ -143,12 +143,12 @@ export const scenarios: Record<string, () => Snapshot> = {
   starting: () => base({ phase: 'starting', profile: undefined }),
   welcome: () => base({ phase: 'welcome', profile: undefined, server: { ...base().server, kind: '', url: '', online: false } }),
   signin: () => base({ phase: 'signin', profile: undefined, server: { ...base().server, kind: 'remote', url: 'https://help.contoso.example' } }),
-  unlock: () => base({ phase: 'unlock', profile: undefined, vault: { kind: 'passphrase' } }),
+  unlock: () => base({ phase: 'unlock', profile: undefined, vault: { kind: 'passphrase', sealed: true } }),
   nokeyring: () =>
     base({
       phase: 'unlock',
       profile: undefined,
-      vault: { kind: '', note: fault('keyring', 'There is no keyring on this computer', 'Install a keyring service such as gnome-keyring, or choose below.', 'org.freedesktop.secrets: name has no owner') },
+      vault: { kind: '', sealed: false, note: fault('keyring', 'There is no keyring on this computer', 'Install a keyring service such as gnome-keyring, or choose below.', 'org.freedesktop.secrets: name has no owner') },
     }),
   fatal: () =>
     base({
@@ -162,7 +162,7 @@ export const scenarios: Record<string, () => Snapshot> = {
     one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('mail', 'The mail server did not take the e-mail', 'Check the address, or copy the link and send it another way.', '550 5.1.1 no such user') } })),
   code: () => one(answered({ id: 'a' })),
   wrong: () => one(answered({ id: 'a', state: 'pairing', code: code({ state: 'wrong', triesLeft: 2, sessionTriesLeft: 8 }) })),
-  expired: () => one(answered({ id: 'a', code: code({ state: 'expired', expiresAt: Date.now() - 1000 }) })),
+  expired: () => one(answered({ id: 'a', code: code({ state: 'expired', digits: '', expiresAt: Date.now() - 1000 }), verbs: { ...early, newCode: true } })),
   locked: () => one(answered({ id: 'a', state: 'pairing', code: code({ state: 'locked', triesLeft: 0, sessionTriesLeft: 0 }), verbs: { ...none, cancel: true } })),
   choose: () =>
     one(
