@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"daypass/backend/version"
+)
+
+func call(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestVerbs(t *testing.T) {
+	if code, out, _ := call(t, "version"); code != 0 || strings.TrimSpace(out) != version.Version {
+		t.Errorf("version: %d %q", code, out)
+	}
+	for _, help := range []string{"help", "--help"} {
+		code, out, _ := call(t, help)
+		if code != 0 || !strings.Contains(out, "selftest") || strings.Contains(out, "service") {
+			t.Errorf("%s: %d %q", help, code, out)
+		}
+	}
+	for _, wrong := range [][]string{{"service"}, {"install"}, {"run", "--nonsense"}, {"run", "more"}} {
+		if code, out, errOut := call(t, wrong...); code != 2 || out != "" || !strings.Contains(errOut, "uninstall") {
+			t.Errorf("%v: %d", wrong, code)
+		}
+	}
+}
+
+func TestUninstallWithNothingToDoLeavesNothing(t *testing.T) {
+	d := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", d)
+	t.Setenv("DISPLAY", ":999")
+	code, out, errOut := call(t, "uninstall")
+	if code != 0 || !strings.Contains(out, "Nothing is left") {
+		t.Errorf("%d %q %q", code, out, errOut)
+	}
+	if e, err := os.ReadDir(d); err != nil || len(e) != 0 {
+		t.Errorf("%v, %v", e, err)
+	}
+}
+
+func TestWithoutADisplayItSaysSoAndLeavesNothing(t *testing.T) {
+	d := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", d)
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	t.Setenv("XDG_SESSION_TYPE", "")
+	code, out, errOut := call(t, "run", "--headless")
+	if code != 1 || !strings.Contains(out+errOut, "display") {
+		t.Errorf("%d %q %q", code, out, errOut)
+	}
+	if e, err := os.ReadDir(d); err != nil || len(e) != 0 {
+		t.Errorf("%v, %v", e, err)
+	}
+}
+
+func TestWhereThingsLie(t *testing.T) {
+	d := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", d)
+	if got := base(); got != filepath.Join(d, "daypass") {
+		t.Error(got)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "relative")
+	if got := base(); !filepath.IsAbs(got) || strings.HasPrefix(got, d) {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{":0": ":0", ":0.1": ":0", "localhost:10.0": "localhost:10", "": "none", "10.0.0.1:0": "10.0.0.1:0"} {
+		t.Setenv("DISPLAY", in)
+		if got := displayName(); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
