@@ -62,7 +62,7 @@ requirements() { # by name, so that nothing is skipped in silence
 }
 
 unit() {
-	DAYPASS_REQUIRE_NETNS=1 go test -race -timeout 10m $(go list ./... | grep -v -e '^daypass$' -e '/test/e2e$')
+	DAYPASS_REQUIRE_NETNS=1 go test -race -timeout 10m $(go list ./... | grep -v -e '^daypass$')
 	go test -race -timeout 5m -tags "$TAGS" .
 }
 
@@ -80,8 +80,8 @@ fuzz() {
 
 page() { (cd frontend && npm test --silent); }
 browser() { (cd frontend && npm run --silent e2e); }
-bindings() { test/bindings/run.sh; }
-e2e() { go test -tags e2e -count=1 -timeout 12m -v ./test/e2e; }
+bindings() { DAYPASS_RESULTS=$results go test -tags e2e -count=1 -timeout 5m -v ./test/bindings; }
+e2e() { DAYPASS_RESULTS=$results go test -tags e2e -count=1 -timeout 12m -v ./test/e2e; }
 
 run() {
 	case $1 in

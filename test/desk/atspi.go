@@ -3,6 +3,7 @@ package desk
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,13 @@ func (d *Desk) Eyes() *Eyes {
 	return &Eyes{conn: c, d: d}
 }
 
+// roles names what WebKit gives as numbers (AtspiRole, atspi-constants.h).
+var roles = map[uint32]string{
+	2: "alert", 6: "canvas", 7: "check box", 11: "combo box", 16: "dialog", 27: "image", 29: "label", 32: "list item", 35: "menu item",
+	37: "page tab", 40: "password text", 43: "push button", 61: "text", 62: "toggle button", 73: "paragraph", 79: "entry", 83: "heading",
+	85: "section", 87: "form", 88: "link", 90: "table row", 95: "document web", 110: "landmark", 116: "static",
+}
+
 type ref struct {
 	Bus  string
 	Path dbus.ObjectPath
@@ -98,22 +106,53 @@ func (e *Eyes) walk(r ref, depth int, out *[]Element) {
 	if o.Call("org.a11y.atspi.Accessible.GetRoleName", 0).Store(&el.Role) != nil {
 		return
 	}
+	if el.Role == "" { // WebKit gives numbers only
+		var role uint32
+		if o.Call("org.a11y.atspi.Accessible.GetRole", 0).Store(&role) == nil {
+			el.Role = roles[role]
+		}
+	}
+	var has []string
+	if o.Call("org.a11y.atspi.Accessible.GetInterfaces", 0).Store(&has) != nil {
+		return
+	}
 	var text string
-	if o.Call("org.a11y.atspi.Text.GetText", 0, int32(0), int32(-1)).Store(&text) == nil {
+	if slices.Contains(has, "org.a11y.atspi.Text") && o.Call("org.a11y.atspi.Text.GetText", 0, int32(0), int32(-1)).Store(&text) == nil {
 		el.Text = text
 	}
 	var box struct{ X, Y, W, H int32 }
-	if o.Call("org.a11y.atspi.Component.GetExtents", 0, uint32(0)).Store(&box) == nil {
+	if slices.Contains(has, "org.a11y.atspi.Component") && o.Call("org.a11y.atspi.Component.GetExtents", 0, uint32(0)).Store(&box) == nil {
 		el.X, el.Y, el.W, el.H = int(box.X), int(box.Y), int(box.W), int(box.H)
 	}
 	*out = append(*out, el)
-	var kids []ref
-	if o.Call("org.a11y.atspi.Accessible.GetChildren", 0).Store(&kids) != nil {
-		return
-	}
-	for _, k := range kids {
+	for _, k := range children(o) {
 		e.walk(k, depth+1, out)
 	}
+}
+
+// children asks for all at once and, where that names fewer than there are (the
+// page in a web view is another process's), one by one.
+func children(o dbus.BusObject) []ref {
+	var kids []ref
+	if o.Call("org.a11y.atspi.Accessible.GetChildren", 0).Store(&kids) != nil {
+		return nil
+	}
+	v, err := o.GetProperty("org.a11y.atspi.Accessible.ChildCount")
+	if err != nil {
+		return kids
+	}
+	n, ok := v.Value().(int32)
+	if !ok || int(n) <= len(kids) {
+		return kids
+	}
+	kids = kids[:0]
+	for i := range min(n, 1000) {
+		var k ref
+		if o.Call("org.a11y.atspi.Accessible.GetChildAtIndex", 0, i).Store(&k) == nil {
+			kids = append(kids, k)
+		}
+	}
+	return kids
 }
 
 // Find returns the first element of the program whose role is role ("" any)
