@@ -538,8 +538,9 @@ func (s *session) setRight(right grant.Rights, on bool) {
 		return
 	}
 	s.st.Allowed = allowed
-	if !allowed.Has(grant.View) || !allowed.Has(grant.Control) {
-		s.gate.Shut()
+	s.openGate() // before anything that takes time, and before anybody is told
+	if !allowed.Has(grant.View) {
+		s.stopShowing()
 	}
 	if err := s.st.save(); err != nil {
 		s.log.Error("a change of rights could not be stored", "cause", err)
@@ -555,7 +556,6 @@ func (s *session) setRight(right grant.Rights, on bool) {
 		s.closeRemote("")
 		return
 	}
-	s.openGate()
 	s.goOn()
 }
 
