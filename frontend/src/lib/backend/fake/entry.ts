@@ -5,7 +5,7 @@ import { fakeViewer } from './viewer'
 
 export function createNative(): Native {
   const q = new URLSearchParams(location.search)
-  const backend = new FakeBackend({ scenario: q.get('fake') ?? 'empty', customer: Number(q.get('customer') ?? 0), delay: Number(q.get('delay') ?? 0) })
+  const backend = new FakeBackend({ scenario: q.get('fake') ?? 'empty', customer: Number(q.get('customer') ?? 0), delay: Number(q.get('delay') ?? 0), late: Number(q.get('late') ?? 0) })
   const theme = q.get('theme')
   const language = q.get('lang')
   backend.change((s) => {

@@ -6,6 +6,8 @@ export interface FakeOptions {
   scenario: string
   /** How long the customer takes for each of their steps, in ms; 0 = never. */
   customer?: number
+  /** The first state comes after this many ms, as from the real native side; at once without. */
+  late?: number
   /** How long an answer takes, in ms. */
   delay?: number
 }
@@ -26,7 +28,8 @@ export class FakeBackend implements Backend {
 
   subscribe(listener: (snapshot: Snapshot) => void): () => void {
     this.#listeners.add(listener)
-    listener(structuredClone(this.snapshot))
+    if (this.options.late) setTimeout(() => listener(structuredClone(this.snapshot)), this.options.late)
+    else listener(structuredClone(this.snapshot))
     return () => this.#listeners.delete(listener)
   }
 
