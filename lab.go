@@ -186,7 +186,11 @@ func (f *labFlags) follow(ctx context.Context, d *desk.Desk, a *app, id string, 
 				}
 			}
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		pause := 50 * time.Millisecond
+		if opened && now == "active" {
+			pause = 250 * time.Millisecond // nothing is waited for, and what is measured is not this
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

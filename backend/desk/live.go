@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -211,6 +212,9 @@ func (d *Desk) apply(l *live, f session.Fact) error {
 	next, fx, err := l.row.Session.Apply(f, now)
 	if err != nil {
 		return err
+	}
+	if len(fx) == 0 && reflect.DeepEqual(next, l.row.Session) {
+		return nil // as once a second, when the time is not over yet
 	}
 	entries, head := d.entries(l, fx, now)
 	l.row.Session, l.head = next, head

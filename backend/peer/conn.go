@@ -54,17 +54,23 @@ type conn struct {
 	repeats  int
 
 	// Heartbeats.
-	pingAt  time.Time
-	heardAt atomic.Int64 // ns since Link.start
-	silent  atomic.Bool  // stale; cleared by whoever hears something
-	stale   bool
-	hb      sync.Mutex
-	pingID  uint32               // hb
-	pings   map[uint32]time.Time // hb; unanswered, at most maxPings
-	oldest  time.Time            // hb; of the oldest unanswered, zero if none
-	inBytes uint64               // of the selected pair when staleness was last looked at
-	inAt    time.Time            // when inBytes last grew
-	state   webrtc.ICEConnectionState
+	pingAt   time.Time // when the next is looked at
+	pingSent time.Time
+	pingNow  bool         // send one at the next look
+	heardAt  atomic.Int64 // ns since Link.start
+	silent   atomic.Bool  // stale; cleared by whoever hears something
+	stale    bool
+	hb       sync.Mutex
+	pingID   uint32               // hb
+	pings    map[uint32]time.Time // hb; unanswered, at most maxPings
+	oldest   time.Time            // hb; of the oldest unanswered, zero if none
+	inBytes  uint64               // of the selected pair when staleness was last looked at
+	inAt     time.Time            // when inBytes last grew
+	due      time.Time            // hb; when the peer's next heartbeat is due, zero if not promised
+	every    time.Duration        // hb; how often the peer promised one
+	passed   uint64               // messages of all channels when activity was last looked at
+	busyAt   time.Time            // when passed last grew
+	state    webrtc.ICEConnectionState
 }
 
 const maxPings = 64
@@ -256,7 +262,8 @@ func (c *conn) onControl(b []byte) {
 	case frameData:
 		err = ctl.receive(f.n, f.body)
 	case framePing:
-		c.send(pingFrame(framePong, f.id, ctl.told()))
+		c.pinged(time.Duration(f.next) * time.Millisecond)
+		c.send(pongFrame(f.id, ctl.told()))
 		err = ctl.confirmed(f.n)
 	case framePong:
 		c.pong(f.id)
@@ -300,7 +307,47 @@ func (c *conn) send(b []byte) {
 	}
 }
 
-func (c *conn) ping(now time.Time, taken uint64) {
+// pingSoon makes the next look at heartbeats happen now, and send one.
+func (c *conn) pingSoon(now time.Time) { c.pingAt, c.pingNow = now, true }
+
+// beat sends a heartbeat if one is due, and says when to look again. While the
+// console's heartbeats come often enough for the host as well, the host only
+// answers them, but for one now and then that measures the round trip.
+func (c *conn) beat(now time.Time) {
+	if n := c.l.messages(); n != c.passed {
+		c.passed, c.busyAt = n, now
+	}
+	every := c.l.interval(now.Sub(c.busyAt) < quietAfter)
+	if c.stale {
+		every = max(every, time.Second)
+	}
+	c.hb.Lock()
+	led := c.l.role == pairing.RoleHost && !c.stale && !c.due.IsZero() && c.every <= every
+	pingAt := c.pingSent.Add(every)
+	if led {
+		pingAt = c.pingSent.Add(max(every, heartbeatRTT))
+	}
+	c.hb.Unlock()
+	if c.pingNow || !now.Before(pingAt) {
+		c.pingNow = false
+		c.pingSent = now
+		c.ping(now, every, c.l.ctl.told())
+	}
+	c.pingAt = now.Add(every)
+}
+
+// pinged is called by the control channel's reader: the peer lives, and
+// promises its next heartbeat within next.
+func (c *conn) pinged(next time.Duration) {
+	c.hb.Lock()
+	defer c.hb.Unlock()
+	c.every, c.due = next, time.Time{}
+	if next > 0 {
+		c.due = time.Now().Add(next)
+	}
+}
+
+func (c *conn) ping(now time.Time, every time.Duration, taken uint64) {
 	c.hb.Lock()
 	c.pingID++
 	id := c.pingID
@@ -311,7 +358,7 @@ func (c *conn) ping(now time.Time, taken uint64) {
 		c.oldest = now
 	}
 	c.hb.Unlock()
-	c.send(pingFrame(framePing, id, taken))
+	c.send(pingFrame(id, uint16(every.Milliseconds()), taken))
 }
 
 func (c *conn) pong(id uint32) {
@@ -334,10 +381,14 @@ func (c *conn) pong(id uint32) {
 	}
 }
 
-// waiting returns when the oldest unanswered heartbeat was sent.
+// waiting returns since when, or from when, something should have been heard:
+// the answer to the oldest unanswered heartbeat, or the one the peer promised.
 func (c *conn) waiting() time.Time {
 	c.hb.Lock()
 	defer c.hb.Unlock()
+	if c.oldest.IsZero() || !c.due.IsZero() && c.due.Before(c.oldest) {
+		return c.due
+	}
 	return c.oldest
 }
 

@@ -10,7 +10,7 @@ import (
 //	1 tag    u8 1, 32 bytes                     first message, both ways
 //	2 hello  u8 2, u8 version, 16 instance, 16 instance of the peer as known, u64 got, hello ≤ 16 KiB
 //	3 data   u8 3, u64 seq, payload 1..60 KiB   seq rises by one from 1 for a pair of instances
-//	4 ping   u8 4, u32 id, u64 taken
+//	4 ping   u8 4, u32 id, u16 next, u64 taken  the next ping follows in at most next ms, 0 if that is not promised
 //	5 pong   u8 5, u32 id, u64 taken
 //	6 ack    u8 6, u64 taken
 //	7 bye    u8 7, reason ≤ 256 bytes
@@ -30,11 +30,12 @@ const (
 )
 
 const (
-	frameVersion  = 1
+	frameVersion  = 2
 	tagFrameSize  = 1 + 32
 	helloHead     = 1 + 1 + 16 + 16 + 8
 	dataHead      = 1 + 8
-	pingFrameSize = 1 + 4 + 8
+	pingFrameSize = 1 + 4 + 2 + 8
+	pongFrameSize = 1 + 4 + 8
 	ackFrameSize  = 1 + 8
 )
 
@@ -52,6 +53,7 @@ type frame struct {
 	known    [16]byte
 	n        uint64 // got, seq or taken
 	id       uint32
+	next     uint16 // milliseconds
 	body     []byte // hello, payload, reason
 }
 
@@ -83,8 +85,15 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		f.n = be.Uint64(b[1:])
 		f.body = b[dataHead:]
-	case framePing, framePong:
+	case framePing:
 		if len(b) != pingFrameSize {
+			return f, errFrame
+		}
+		f.id = be.Uint32(b[1:])
+		f.next = be.Uint16(b[5:])
+		f.n = be.Uint64(b[7:])
+	case framePong:
+		if len(b) != pongFrameSize {
 			return f, errFrame
 		}
 		f.id = be.Uint32(b[1:])
@@ -125,9 +134,17 @@ func dataFrame(seq uint64, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-func pingFrame(kind byte, id uint32, taken uint64) []byte {
+func pingFrame(id uint32, next uint16, taken uint64) []byte {
 	b := make([]byte, 0, pingFrameSize)
-	b = append(b, kind)
+	b = append(b, framePing)
+	b = be.AppendUint32(b, id)
+	b = be.AppendUint16(b, next)
+	return be.AppendUint64(b, taken)
+}
+
+func pongFrame(id uint32, taken uint64) []byte {
+	b := make([]byte, 0, pongFrameSize)
+	b = append(b, framePong)
 	b = be.AppendUint32(b, id)
 	return be.AppendUint64(b, taken)
 }

@@ -12,8 +12,8 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add(append([]byte{frameTag}, make([]byte, 32)...))
 	f.Add(appendHello([16]byte{1}, [16]byte{2}, 3, []byte("hello")))
 	f.Add(dataFrame(7, []byte("payload")))
-	f.Add(pingFrame(framePing, 1, 2))
-	f.Add(pingFrame(framePong, 1, 2))
+	f.Add(pingFrame(1, 500, 2))
+	f.Add(pongFrame(1, 2))
 	f.Add(ackFrame(9))
 	f.Add([]byte{frameBye, 'x'})
 	f.Add([]byte{frameByeAck})
@@ -31,8 +31,10 @@ func FuzzParseFrame(f *testing.F) {
 			back[1] = x.version
 		case frameData:
 			back = dataFrame(x.n, x.body)
-		case framePing, framePong:
-			back = pingFrame(x.kind, x.id, x.n)
+		case framePing:
+			back = pingFrame(x.id, x.next, x.n)
+		case framePong:
+			back = pongFrame(x.id, x.n)
 		case frameAck:
 			back = ackFrame(x.n)
 		case frameBye:

@@ -143,13 +143,14 @@ func (l *Link) Picture() Channel { return l.lanes[picture] }
 // Bulk is the channel for files. It begins anew with each connection.
 func (l *Link) Bulk() Channel { return l.lanes[bulk] }
 
-// SetBusy sets the pace of heartbeats: every 250 ms while something is open, so
-// that a dead path is noticed within 1.5 s; every 2 s otherwise.
+// SetBusy sets the pace of heartbeats while something is open: every 250 ms, and
+// every 500 ms when no message passed for 3 s, so that a dead path is noticed
+// within 1.7 s; every 2 s otherwise.
 func (l *Link) SetBusy(busy bool) {
 	if l.busy.Swap(busy) != busy {
 		l.do(func() {
 			if l.cur != nil {
-				l.cur.pingAt = time.Now()
+				l.cur.pingSoon(time.Now())
 			}
 		})
 	}
@@ -315,11 +316,23 @@ func (l *Link) roundTrip(d time.Duration) {
 	l.rtt.Store(int64(d))
 }
 
-func (l *Link) interval() time.Duration {
-	if l.busy.Load() {
-		return heartbeatBusy
+func (l *Link) interval(passing bool) time.Duration {
+	switch {
+	case !l.busy.Load():
+		return heartbeatIdle
+	case !passing:
+		return heartbeatQuiet
 	}
-	return heartbeatIdle
+	return heartbeatBusy
+}
+
+// messages counts everything that passed, heartbeats aside.
+func (l *Link) messages() uint64 {
+	n := l.ctl.counters.sent.Load() + l.ctl.counters.got.Load()
+	for _, c := range l.lanes[input:] {
+		n += c.sent.Load() + c.got.Load()
+	}
+	return n
 }
 
 // tick does what is due.
@@ -366,12 +379,7 @@ func (l *Link) tickConn(c *conn, now time.Time) {
 	}
 	if !now.Before(c.pingAt) {
 		c.sample(now)
-		c.ping(now, l.ctl.told())
-		every := l.interval()
-		if c.stale {
-			every = max(every, time.Second)
-		}
-		c.pingAt = now.Add(every)
+		c.beat(now)
 	}
 	if !c.stale {
 		if _, stale := c.quiet(now); stale {
@@ -398,10 +406,10 @@ func (l *Link) revived(c *conn) {
 	}
 	c.stale = false
 	c.hb.Lock()
-	c.oldest = time.Time{} // those before count no more
+	c.oldest, c.due = time.Time{}, time.Time{} // those before count no more
 	clear(c.pings)
 	c.hb.Unlock()
-	c.pingAt = time.Now()
+	c.pingSoon(time.Now())
 	if c.restarts > 0 {
 		l.revive.Add(1)
 		c.restarts = 0
@@ -529,7 +537,7 @@ func (l *Link) maybeOpen(c *conn) {
 	}
 	now := time.Now()
 	c.isOpen = true
-	c.pingAt = now
+	c.pingSoon(now)
 	c.heardAt.Store(int64(time.Since(l.start)))
 	l.everOpen = true
 	l.failures = 0
@@ -656,7 +664,7 @@ func (l *Link) iceState(c *conn, s webrtc.ICEConnectionState) {
 		}
 	case webrtc.ICEConnectionStateConnected, webrtc.ICEConnectionStateCompleted:
 		if c.isOpen && c.stale {
-			c.pingAt = now // hear at once whether it lives
+			c.pingSoon(now) // hear at once whether it lives
 		}
 		l.pathChanged(c)
 	}

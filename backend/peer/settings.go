@@ -27,8 +27,11 @@ import (
 // The connection policy. Each figure was measured in the NAT laboratory or over
 // two network namespaces.
 const (
-	heartbeatBusy = 250 * time.Millisecond
-	heartbeatIdle = 2 * time.Second
+	heartbeatBusy  = 250 * time.Millisecond // something is open and messages pass
+	heartbeatQuiet = 500 * time.Millisecond // something is open; nothing passed for quietAfter
+	heartbeatIdle  = 2 * time.Second        // nothing is open
+	heartbeatRTT   = 5 * time.Second        // at least, where the peer's own heartbeats show that it lives
+	quietAfter     = 3 * time.Second
 	// staleAfter is how long a heartbeat may go unanswered, with nothing else
 	// heard, before the path counts as dead.
 	staleAfter = 1200 * time.Millisecond
@@ -76,8 +79,10 @@ const (
 func newAPI(cfg *Config, log *slog.Logger) (*webrtc.API, error) {
 	se := webrtc.SettingEngine{LoggerFactory: loggers{log}}
 	// disconnected, failed, keep-alive. Without an ICE restart pion never
-	// comes back from failed; the Link restarts long before.
-	se.SetICETimeouts(3*time.Second, 20*time.Second, time.Second)
+	// comes back from failed; the Link restarts long before. The Link's own
+	// heartbeats keep NATs open and notice a dead path: the keep-alive only
+	// renews the peer's consent (RFC 7675 asks for one in 5 s).
+	se.SetICETimeouts(3*time.Second, 20*time.Second, 3*time.Second)
 	se.SetICEMaxBindingRequests(maxChecks)
 	// How long a better kind of candidate is waited for: opens through NAT in
 	// 0.22 s instead of 1.02.

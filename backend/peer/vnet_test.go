@@ -18,8 +18,9 @@ import (
 
 // wire is a simulated network with two machines on it, in simulated time.
 type wire struct {
-	router *vnet.Router
-	cut    atomic.Bool
+	router  *vnet.Router
+	cut     atomic.Bool
+	packets atomic.Int64
 }
 
 func newWire(t *testing.T) (w *wire, console, host *vnet.Net) {
@@ -32,7 +33,10 @@ func newWire(t *testing.T) (w *wire, console, host *vnet.Net) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.router.AddChunkFilter(func(vnet.Chunk) bool { return !w.cut.Load() })
+	w.router.AddChunkFilter(func(vnet.Chunk) bool {
+		w.packets.Add(1)
+		return !w.cut.Load()
+	})
 	var nets [2]*vnet.Net
 	for i := range nets {
 		if nets[i], err = vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{fmt.Sprintf("198.51.100.%d", 10+i)}}); err != nil {
@@ -163,6 +167,58 @@ func TestCutsHeal(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestQuietHeartbeats: an open link on which nothing passes sends little, and
+// both sides still notice a dead path in time.
+func TestQuietHeartbeats(t *testing.T) {
+	simulated(t, func(t *testing.T, w *wire, console, host *side) {
+		console.SetBusy(true)
+		host.SetBusy(true)
+		time.Sleep(10 * time.Second)
+		w.packets.Store(0)
+		time.Sleep(20 * time.Second)
+		if n := float64(w.packets.Load()) / 20; n > 11 {
+			t.Errorf("%.1f packets a second", n)
+		} else {
+			t.Logf("%.1f packets a second", n)
+		}
+		if console.Stats().RTT == 0 || host.Stats().RTT == 0 {
+			t.Error("a side does not know the round trip")
+		}
+		w.cut.Store(true)
+		time.Sleep(500*time.Millisecond + 1200*time.Millisecond + 50*time.Millisecond)
+		for _, s := range []*side{console, host} {
+			if s.State() == peer.Open {
+				t.Errorf("%s believes the path is alive", s.name)
+			}
+		}
+		w.cut.Store(false)
+		console.open()
+		host.open()
+	})
+}
+
+// TestBusyHeartbeats: the same while messages pass in one direction only.
+func TestBusyHeartbeats(t *testing.T) {
+	simulated(t, func(t *testing.T, w *wire, console, host *side) {
+		console.SetBusy(true)
+		host.SetBusy(true)
+		for range 50 {
+			if err := host.Picture().Send([]byte("picture")); err != nil {
+				t.Fatal(err)
+			}
+			receive(t, console.Picture())
+			time.Sleep(100 * time.Millisecond)
+		}
+		w.cut.Store(true)
+		time.Sleep(250*time.Millisecond + 1200*time.Millisecond + 50*time.Millisecond)
+		for _, s := range []*side{console, host} {
+			if s.State() == peer.Open {
+				t.Errorf("%s believes the path is alive", s.name)
+			}
+		}
+	})
 }
 
 func TestPeerRestart(t *testing.T) {
