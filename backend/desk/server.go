@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -504,6 +505,9 @@ func (d *Desk) cachedProfile() bool {
 func (d *Desk) offline(err error) {
 	if d.server.Online || d.server.OfflineSince == 0 {
 		d.server.Online, d.server.OfflineSince = false, time.Now().UnixMilli()
+		if err == nil {
+			err = errSocket
+		}
 		d.log.Info("server out of reach", "error", err)
 	}
 }
@@ -623,3 +627,5 @@ func (d *Desk) refreshSoon() {
 		d.async(func(ctx context.Context) { d.refresh(ctx, sig) })
 	}
 }
+
+var errSocket = errors.New("the socket to the server closed")
