@@ -181,6 +181,23 @@ func (e *Eyes) Wait(app, role, name string, limit time.Duration) Element {
 	}
 }
 
+// Steady is Wait for something that has also stopped moving: a person does not
+// click on what slides away.
+func (e *Eyes) Steady(app, role, name string, limit time.Duration) Element {
+	e.d.t.Helper()
+	el := e.Wait(app, role, name, limit)
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		time.Sleep(200 * time.Millisecond)
+		again := e.Wait(app, role, name, limit)
+		if again.X == el.X && again.Y == el.Y && again.W == el.W && again.H == el.H {
+			return again
+		}
+		el = again
+	}
+	e.d.t.Fatalf("desk %s: %q does not stop moving", e.d.name, name)
+	return el
+}
+
 // Press clicks an element with the mouse, in its middle.
 func (e *Eyes) Press(el Element) {
 	e.d.t.Helper()

@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func (w *technician) start(bin string) {
 
 func (w *technician) press(role, name string) {
 	w.t.Helper()
-	w.eyes.Press(w.eyes.Wait(app, role, name, 30*time.Second))
+	w.eyes.Press(w.eyes.Steady(app, role, name, 30*time.Second))
 	time.Sleep(200 * time.Millisecond)
 }
 
@@ -131,6 +132,9 @@ func TestWholeSession(t *testing.T) {
 	cust.Keys("ctrl+End")
 	time.Sleep(time.Second)
 	before := inventory(t, cust.Home)
+	for _, p := range temporary(t) {
+		before[p] = true
+	}
 
 	// First start: a server, sign in.
 	tech.start(bin("daypass"))
@@ -301,6 +305,8 @@ func (w *technician) picture() image.Rectangle {
 // way and bars slide away.
 func (w *technician) equalPictures(cust *desk.Desk, when string) *image.RGBA {
 	w.t.Helper()
+	r := w.picture()
+	w.desk.Output("xdotool", "mousemove", "--sync", strconv.Itoa(r.Min.X+r.Dx()/2), strconv.Itoa(r.Min.Y+r.Dy()/2)) // else the page draws the customer's pointer
 	var got *image.RGBA
 	var diff string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
@@ -407,6 +413,21 @@ func inventory(t *testing.T, home string) map[string]bool {
 	return out
 }
 
+// temporary lists what carries the program's name in the shared temporary
+// folder.
+func temporary(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, pattern := range []string{"daypass*", "Daypass*", "Support_*"} {
+		found, err := filepath.Glob(filepath.Join(os.TempDir(), pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
 // leftovers compares the customer's computer with what it was: processes of the
 // program, and files that carry its name or were not there before. Files of
 // other programs (the editor, the desktop, the browser) do not count.
@@ -418,12 +439,17 @@ func leftovers(t *testing.T, cust *desk.Desk, before map[string]bool, program st
 	}
 	others := regexp.MustCompile(`/(Mousepad|mousepad|dconf|gtk-3\.0|openbox|chromium|pulse|\.cache|\.pki|at-spi|keyrings|gvfs[^/]*|recently-used[^/]*)(/|$)`)
 	mine := regexp.MustCompile(`(?i)daypass|^Support_`)
-	for _, dir := range []string{cust.Home, filepath.Join(filepath.Dir(cust.Home), "run"), os.TempDir()} {
+	for _, p := range temporary(t) {
+		if !before[p] {
+			out = append(out, p)
+		}
+	}
+	for _, dir := range []string{cust.Home, filepath.Join(filepath.Dir(cust.Home), "run")} {
 		for p := range inventory(t, dir) {
 			name := filepath.Base(p)
 			switch {
 			case before[p], dir == cust.Home && name == "Downloads":
-			case mine.MatchString(name) && (dir != os.TempDir() || !strings.HasPrefix(name, "daypass-demo")):
+			case mine.MatchString(name):
 				out = append(out, p)
 			case dir == cust.Home && !others.MatchString(p):
 				if st, err := os.Stat(p); err == nil && !st.IsDir() {

@@ -92,8 +92,17 @@ type side struct {
 
 func connect(t *testing.T, n network) (console, host *side) {
 	t.Helper()
+	return connectWith(t, n, nil)
+}
+
+// connectWith is connect with another configuration.
+func connectWith(t *testing.T, n network, change func(console, host *peer.Config)) (console, host *side) {
+	t.Helper()
 	cc, hc := peertest.Configs()
 	cc.Net, hc.Net, cc.LAN, hc.LAN = n.console, n.host, false, false
+	if change != nil {
+		change(&cc, &hc)
+	}
 	if os.Getenv("PEER_LOG") != "" {
 		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		cc.Log, hc.Log = log.With("side", "console"), log.With("side", "host")

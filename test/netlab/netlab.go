@@ -146,6 +146,13 @@ func (l *Lab) Mend(node string) {
 	l.must("-n", l.hub, "link", "set", l.port(node), "master", "br0")
 }
 
+// Isolate keeps the node from every other isolated node; it still reaches those
+// that are not, as two customers of one provider reach its server alone.
+func (l *Lab) Isolate(node string) {
+	l.tb.Helper()
+	l.must("-n", l.hub, "link", "set", l.port(node), "type", "bridge_slave", "isolated", "on")
+}
+
 // Readdress gives the node another address, as when it changes to another
 // network.
 func (l *Lab) Readdress(node string, addr netip.Prefix) {
@@ -229,8 +236,8 @@ func (l *Lab) Do(node string, f func() error) error {
 }
 
 // Net returns the network of a node for a peer.Config: UDP sockets and
-// interfaces are the node's. Only what a connection without STUN and TURN needs
-// is redirected.
+// interfaces are the node's, and so are TCP connections to a relay. Names are
+// looked up outside.
 func (l *Lab) Net(node string) transport.Net { return &nodeNet{Net: &stdnet.Net{}, lab: l, node: node} }
 
 type nodeNet struct {
@@ -265,6 +272,17 @@ func (n *nodeNet) ListenPacket(network, a string) (c net.PacketConn, err error) 
 	err = n.lab.Do(n.node, func() error {
 		var lc net.ListenConfig
 		c, err = lc.ListenPacket(context.Background(), network, a)
+		return err
+	})
+	return c, err
+}
+
+func (n *nodeNet) DialTCP(network string, local, a *net.TCPAddr) (c transport.TCPConn, err error) {
+	err = n.lab.Do(n.node, func() error {
+		t, err := net.DialTCP(network, local, a)
+		if err == nil {
+			c = t
+		}
 		return err
 	})
 	return c, err
