@@ -16,8 +16,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -169,7 +171,7 @@ func (d *Desk) start(cmd *exec.Cmd, name string) *Proc {
 	}
 	cmd.Stderr = f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	if err := launch(cmd); err != nil {
 		d.t.Fatalf("desk %s: %s: %v", d.name, name, err)
 	}
 	f.Close()
@@ -177,6 +179,33 @@ func (d *Desk) start(cmd *exec.Cmd, name string) *Proc {
 	go func() { p.err = cmd.Wait(); close(p.done) }()
 	return p
 }
+
+// launch starts programs from one thread that lives as long as the test does:
+// their Pdeathsig comes when the thread that started them ends, and threads of
+// goroutines that changed their namespace do end.
+func launch(cmd *exec.Cmd) error {
+	starter.Do(func() {
+		go func() {
+			runtime.LockOSThread()
+			for r := range starts {
+				r.err <- r.cmd.Start()
+			}
+		}()
+	})
+	r := start{cmd, make(chan error, 1)}
+	starts <- r
+	return <-r.err
+}
+
+type start struct {
+	cmd *exec.Cmd
+	err chan error
+}
+
+var (
+	starter sync.Once
+	starts  = make(chan start)
+)
 
 // Start runs a program on the desk until the desk ends.
 func (d *Desk) Start(name string, args ...string) *Proc {
