@@ -140,7 +140,7 @@ func (b *bar) close() {
 	<-b.done
 }
 
-func (b *bar) run(f *fonts) {
+func (b *bar) run(f *faces) {
 	defer close(b.done)
 	core := make(chan xgb.Event)
 	stop := make(chan struct{})
@@ -226,7 +226,7 @@ func (b *bar) monitors() []image.Rectangle {
 }
 
 // sync makes the strips what the presenter says and looks whether they are seen.
-func (b *bar) sync(strips map[xproto.Window]*strip, f *fonts) {
+func (b *bar) sync(strips map[xproto.Window]*strip, f *faces) {
 	text, wanted := b.p.bar()
 	var monitors []image.Rectangle
 	if wanted {
@@ -309,7 +309,7 @@ func (b *bar) newStrip(m image.Rectangle) (*strip, error) {
 }
 
 // draw paints the strip when what it shows has changed.
-func (b *bar) draw(s *strip, text Bar, f *fonts) {
+func (b *bar) draw(s *strip, text Bar, f *faces) {
 	b.mu.Lock()
 	look := barLook{text: text, dark: b.dark, hover: s.hover, width: s.monitor.Dx()}
 	b.mu.Unlock()

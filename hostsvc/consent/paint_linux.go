@@ -9,15 +9,12 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/jezek/xgb/xproto"
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/math/fixed"
 	"golang.org/x/image/vector"
+
+	"daypass/hostsvc/consent/fonts"
+	"daypass/hostsvc/consent/ttf"
 )
 
 // systemFonts are asked for characters that the built-in fonts lack.
@@ -31,14 +28,14 @@ var systemFonts = []string{
 }
 
 var parseFonts = sync.OnceValue(func() (f struct {
-	regular, bold, other *opentype.Font
+	regular, bold, other *ttf.Font
 	err                  error
 },
 ) {
-	if f.regular, f.err = opentype.Parse(goregular.TTF); f.err != nil {
+	if f.regular, f.err = fonts.Regular(); f.err != nil {
 		return f
 	}
-	if f.bold, f.err = opentype.Parse(gobold.TTF); f.err != nil {
+	if f.bold, f.err = fonts.Bold(); f.err != nil {
 		return f
 	}
 	for _, name := range systemFonts {
@@ -46,7 +43,7 @@ var parseFonts = sync.OnceValue(func() (f struct {
 		if err != nil {
 			continue
 		}
-		if f.other, err = opentype.Parse(b); err == nil {
+		if f.other, err = ttf.Parse(b); err == nil {
 			break
 		}
 	}
@@ -55,73 +52,64 @@ var parseFonts = sync.OnceValue(func() (f struct {
 
 // face is a font at one size with a second one for what it lacks.
 type face struct {
-	main, other font.Face
-	height      int // of a line, pixels
+	main, other *ttf.Font // other may be nil
+	size        float64   // of the em, pixels
+	height      int       // of a line, pixels
 	ascent      int
 }
 
-// fonts makes faces for one scale. Not safe for concurrent use.
-type fonts struct {
+// faces makes faces for one scale. Not safe for concurrent use.
+type faces struct {
 	scale float64
 	made  map[string]*face
 }
 
-func newFonts(scale float64) (*fonts, error) {
+func newFonts(scale float64) (*faces, error) {
 	if err := parseFonts().err; err != nil {
 		return nil, fmt.Errorf("consent: fonts: %w", err)
 	}
-	return &fonts{scale: scale, made: map[string]*face{}}, nil
+	return &faces{scale: scale, made: map[string]*face{}}, nil
 }
 
 // get returns the face of size layout units.
-func (f *fonts) get(size float64, bold bool) *face {
+func (f *faces) get(size float64, bold bool) *face {
 	key := fmt.Sprint(size, bold)
 	if x := f.made[key]; x != nil {
 		return x
 	}
 	p := parseFonts()
-	o := &opentype.FaceOptions{Size: size * f.scale, DPI: 72, Hinting: font.HintingNone}
-	src := p.regular
+	x := &face{main: p.regular, other: p.other, size: size * f.scale}
 	if bold {
-		src = p.bold
+		x.main = p.bold
 	}
-	x := &face{}
-	// NewFace fails for no options but negative ones
-	if m, err := opentype.NewFace(src, o); err == nil {
-		x.main = m
-	}
-	if p.other != nil {
-		if m, err := opentype.NewFace(p.other, o); err == nil {
-			x.other = m
-		}
-	}
-	m := x.main.Metrics()
-	x.ascent = m.Ascent.Ceil()
+	x.ascent = int(math.Ceil(float64(x.main.Ascent) * x.of(x.main)))
 	x.height = int(math.Ceil(size * 1.4 * f.scale))
 	f.made[key] = x
 	return x
 }
 
-func (f *face) of(r rune) font.Face {
-	if _, ok := f.main.GlyphAdvance(r); ok && r != unicode.ReplacementChar {
-		return f.main
-	}
-	if f.other != nil {
-		if _, ok := f.other.GlyphAdvance(r); ok {
-			return f.other
+// of is how many pixels one unit of the font's design has.
+func (f *face) of(x *ttf.Font) float64 { return f.size / float64(x.UnitsPerEm) }
+
+// glyph finds a character: its font and glyph, and how far it moves the pen.
+func (f *face) glyph(r rune) (x *ttf.Font, glyph int, advance float64) {
+	x, glyph = f.main, f.main.Index(r)
+	if glyph == 0 && f.other != nil {
+		if g := f.other.Index(r); g != 0 {
+			x, glyph = f.other, g
 		}
 	}
-	return f.main
+	return x, glyph, float64(x.Advance(glyph)) * f.of(x)
 }
 
 // width is how wide s is in pixels.
 func (f *face) width(s string) int {
-	var w fixed.Int26_6
+	w := 0.0
 	for _, r := range s {
-		a, _ := f.of(r).GlyphAdvance(r)
+		_, _, a := f.glyph(r)
 		w += a
 	}
-	return w.Ceil()
+	return int(math.Ceil(w))
 }
 
 // fit shortens s with an ellipsis to at most max pixels.
@@ -181,14 +169,18 @@ func (c canvas) fill(r image.Rectangle, col color.RGBA) {
 
 // text draws s with its top at y and returns where it ends.
 func (c canvas) text(f *face, x, y int, s string, col color.RGBA) int {
-	dot := fixed.P(x, y+(f.height+f.ascent)/2-(f.height-f.ascent)/5)
-	src := image.NewUniform(col)
+	pen, base := float64(x), float64(y+(f.height+f.ascent)/2-(f.height-f.ascent)/5)
 	for _, r := range s {
-		d := font.Drawer{Dst: c.RGBA, Src: src, Face: f.of(r), Dot: dot}
-		d.DrawString(string(r))
-		dot = d.Dot
+		src, glyph, advance := f.glyph(r)
+		box := image.Rect(int(pen-f.size/2), int(base-1.5*f.size), int(pen+advance+f.size/2)+1, int(base+f.size)+1) // what sticks out is cut
+		c.path(col, box, func(z *vector.Rasterizer, dx, dy float32) {
+			if src.Draw(z, glyph, float32(pen)+dx, float32(base)+dy, float32(f.of(src))) != nil {
+				z.Reset(z.Size().X, z.Size().Y) // a broken glyph of a system font is left out
+			}
+		})
+		pen += advance
 	}
-	return dot.X.Ceil()
+	return int(math.Ceil(pen))
 }
 
 func (c canvas) path(col color.RGBA, bounds image.Rectangle, build func(z *vector.Rasterizer, dx, dy float32)) {

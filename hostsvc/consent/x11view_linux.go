@@ -30,7 +30,7 @@ type x11View struct {
 	// run's goroutine alone
 	win      xproto.Window
 	gc       xproto.Gcontext
-	f        *fonts
+	f        *faces
 	colors   *palette
 	page     Page
 	controls []control

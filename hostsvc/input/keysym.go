@@ -2,10 +2,7 @@
 
 package input
 
-import (
-	"github.com/jezek/xgb/xproto"
-	"golang.org/x/text/encoding/charmap"
-)
+import "github.com/jezek/xgb/xproto"
 
 // Keysyms by name, from X11's keysymdef.h.
 const (
@@ -47,18 +44,18 @@ func runeOf(s xproto.Keysym) rune {
 	low := byte(s)
 	switch s >> 8 {
 	case 1:
-		return high(charmap.ISO8859_2, low)
+		return high(latin2, low)
 	case 2:
-		return high(charmap.ISO8859_3, low)
+		return high(latin3, low)
 	case 3:
-		return high(charmap.ISO8859_4, low)
+		return high(latin4, low)
 	case 5:
 		if low > 0xa0 {
 			return 0x560 + rune(low)
 		}
 	case 6:
 		if low >= 0xc0 {
-			return high(charmap.KOI8R, low)
+			return high(koi8r, low)
 		}
 		if i := int(low) - 0xa1; i >= 0 && i < len(cyrillic) {
 			return cyrillic[i]
@@ -81,15 +78,22 @@ func runeOf(s xproto.Keysym) rune {
 	return 0
 }
 
-func high(m *charmap.Charmap, b byte) rune {
+// high is the character of a byte from 0xa0 in one of the tables.
+func high(table []rune, b byte) rune {
 	if b < 0xa0 {
 		return 0
 	}
-	if r := m.DecodeByte(b); r != '�' {
-		return r
-	}
-	return 0
+	return table[b-0xa0]
 }
+
+// The upper halves of the encodings that the legacy keysyms follow, from 0xa0;
+// 0 where there is none. A test compares them with golang.org/x/text.
+var (
+	latin2 = []rune("\u00a0Ą˘Ł¤ĽŚ§¨ŠŞŤŹ\u00adŽŻ°ą˛ł´ľśˇ¸šşťź˝žżŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢßŕáâăäĺćçčéęëěíîďđńňóôőö÷řůúűüýţ˙")
+	latin3 = []rune("\u00a0Ħ˘£¤\x00Ĥ§¨İŞĞĴ\u00ad\x00Ż°ħ²³´µĥ·¸ışğĵ½\x00żÀÁÂ\x00ÄĊĈÇÈÉÊËÌÍÎÏ\x00ÑÒÓÔĠÖ×ĜÙÚÛÜŬŜßàáâ\x00äċĉçèéêëìíîï\x00ñòóôġö÷ĝùúûüŭŝ˙")
+	latin4 = []rune("\u00a0ĄĸŖ¤ĨĻ§¨ŠĒĢŦ\u00adŽ¯°ą˛ŗ´ĩļˇ¸šēģŧŊžŋĀÁÂÃÄÅÆĮČÉĘËĖÍÎĪĐŅŌĶÔÕÖ×ØŲÚÛÜŨŪßāáâãäåæįčéęëėíîīđņōķôõö÷øųúûüũū˙")
+	koi8r  = []rune("═║╒ё╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡Ё╢╣╤╥╦╧╨╩╪╫╬©юабцдефгхийклмнопярстужвьызшэщчъЮАБЦДЕФГХИЙКЛМНОПЯРСТУЖВЬЫЗШЭЩЧЪ")
+)
 
 // From 0x6a1, 0 where there is none.
 var cyrillic = []rune("ђѓёєѕіїјљњћќґўџ№ЂЃЁЄЅІЇЈЉЊЋЌҐЎЏ")
