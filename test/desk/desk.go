@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func New(t testing.TB, o Options) *Desk {
 	if d.Home == "" {
 		d.Home = filepath.Join(d.dir, "home")
 	}
-	for _, p := range []string{d.Home, d.runtimeDir()} {
+	for _, p := range []string{d.Home, d.runtimeDir(), d.Temp()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -136,10 +137,13 @@ func New(t testing.TB, o Options) *Desk {
 
 func (d *Desk) runtimeDir() string { return filepath.Join(d.dir, "run") }
 
+// Temp is the folder for temporary files of what runs on the desk.
+func (d *Desk) Temp() string { return filepath.Join(d.dir, "tmp") }
+
 // Env is the environment of programs on the desk.
 func (d *Desk) Env() []string {
 	env := []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + d.Home, "DISPLAY=" + d.Display, "XDG_RUNTIME_DIR=" + d.runtimeDir(), "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + d.Home, "DISPLAY=" + d.Display, "XDG_RUNTIME_DIR=" + d.runtimeDir(), "TMPDIR=" + d.Temp(), "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
 		"XDG_CONFIG_HOME=" + filepath.Join(d.Home, ".config"), "XDG_SESSION_TYPE=x11", "NO_AT_BRIDGE=0", "GTK_USE_PORTAL=0", "GDK_BACKEND=x11",
 	}
 	if d.Bus != "" {
@@ -386,9 +390,9 @@ func (d *Desk) Save(name string) string {
 	return p
 }
 
-// Left lists what of a running program is left: processes whose executable or
-// command line contains any of the words, except those excluded.
-func Left(words ...string) []string {
+// Left lists what of a program is left on the desk: processes on its display
+// whose executable or command line contains any of the words.
+func (d *Desk) Left(words ...string) []string {
 	var out []string
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -397,6 +401,10 @@ func Left(words ...string) []string {
 	for _, p := range dirs {
 		cmd, err := os.ReadFile(p + "/cmdline")
 		if err != nil {
+			continue
+		}
+		env, err := os.ReadFile(p + "/environ")
+		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), "DISPLAY="+d.Display) {
 			continue
 		}
 		exe, err := os.Readlink(p + "/exe")
