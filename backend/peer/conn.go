@@ -392,6 +392,17 @@ func (c *conn) waiting() time.Time {
 	return c.oldest
 }
 
+// doubted makes the next heartbeat come at once, unless one is unanswered: the
+// other side believes that the path is dead.
+func (c *conn) doubted(now time.Time) {
+	c.hb.Lock()
+	waits := !c.oldest.IsZero()
+	c.hb.Unlock()
+	if !waits {
+		c.pingSoon(now)
+	}
+}
+
 // sample notes whether any DTLS packet arrived on the selected pair since the
 // last look: acknowledgements count as life too.
 func (c *conn) sample(now time.Time) {

@@ -384,8 +384,8 @@ func (l *Link) gotAsk(s signal) {
 	var conn nid
 	if l.cur != nil && l.cur.isOpen {
 		conn = l.cur.id
-		if !l.cur.stale && l.cur.waiting().IsZero() {
-			l.cur.pingAt = time.Now() // the console doubts it
+		if !l.cur.stale {
+			l.cur.doubted(time.Now())
 		}
 	}
 	l.box.send("challenge", sigMsg(sigChallenge, s.nid, l.instance[:], conn[:], ch))
@@ -558,8 +558,8 @@ func (l *Link) gotWant(s signal) {
 		if s.instance != l.peer || (c != nil && c.restarts == 0) {
 			l.retryAt = now
 		}
-	case c.isOpen && c.waiting().IsZero():
-		c.pingAt = now // stale soon, if the host is right
+	case c.isOpen:
+		c.doubted(now) // stale soon, if the host is right
 	}
 }
 
