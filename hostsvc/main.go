@@ -107,6 +107,7 @@ func say(w io.Writer, err error) {
 // session is the verb run.
 func session(ctx context.Context, headless bool, kind string, in io.Reader, out, errOut io.Writer, log *slog.Logger) int {
 	var v consent.View
+	var typed <-chan struct{}
 	var err error
 	if headless {
 		if !lab {
@@ -115,13 +116,14 @@ func session(ctx context.Context, headless bool, kind string, in io.Reader, out,
 				return 1
 			}
 		}
-		v = host.NewHeadless(in, out, v)
+		h := host.NewHeadless(in, out, v)
+		v, typed = h, h.InputEnded()
 	} else if v, err = consent.Open(kind, "", log); err != nil {
 		say(errOut, err)
 		return 1
 	}
 	cfg := config(log)
-	cfg.View = v
+	cfg.View, cfg.Typed = v, typed
 	err = host.Run(ctx, cfg)
 	if cerr := v.Close(); cerr != nil {
 		log.Debug("window not closed", "cause", cerr)

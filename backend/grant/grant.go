@@ -180,6 +180,7 @@ const (
 	ByLapse      EndedBy = "lapse" // invitation never activated within its time
 	ByLock       EndedBy = "lock"  // too many wrong codes
 	ByCancel     EndedBy = "cancel"
+	ByServer     EndedBy = "server" // the server does not know the session any more
 )
 
 // Removed is signed by the host as its last act: everything it put on the

@@ -538,6 +538,8 @@ func endWords(by grant.EndedBy, active bool) string {
 		return "Session locked: too many wrong codes."
 	case grant.ByCancel:
 		return "Invitation cancelled."
+	case grant.ByServer:
+		return "Session ended: the server does not know it any more."
 	}
 	return "Session ended."
 }

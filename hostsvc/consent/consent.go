@@ -95,6 +95,7 @@ type Refusal int
 const (
 	RefusedFault        Refusal = iota // Model.Fault tells it in its own words
 	AlreadyThere                       // a host runs already on this display; Model.Other names its session
+	EarlierSession                     // an earlier start began a session that is not over (Model.Other): Retry continues it, EndAndRemove ends it for this one
 	NoDisplay                          // no display to show
 	Wayland                            // the desktop runs on Wayland
 	LinkExpired                        // the invitation is over
@@ -178,7 +179,7 @@ type Model struct {
 	Events   []Line       // what was done, oldest first; the newest 200 are shown
 
 	Refusal Refusal
-	Other   string       // AlreadyThere: whose session, as a phrase
+	Other   string       // AlreadyThere, EarlierSession: whose session, as a phrase
 	Fault   *fault.Error // RefusedFault, and details for the others; may be nil
 	Report  *Report      // Removed
 }

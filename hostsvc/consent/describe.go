@@ -474,7 +474,7 @@ func (p *Page) removed(m *Model, w *words) {
 	t := m.technician(w)
 	by := map[grant.EndedBy]string{
 		grant.ByTechnician: fmt.Sprintf(w.ByTechnician, t), grant.ByLead: fmt.Sprintf(w.ByLead, t), grant.ByCustomer: w.ByCustomer,
-		grant.ByExpiry: w.ByExpiry, grant.ByLapse: w.ByLapse, grant.ByLock: w.ByLock, grant.ByCancel: fmt.Sprintf(w.ByCancel, t),
+		grant.ByExpiry: w.ByExpiry, grant.ByLapse: w.ByLapse, grant.ByLock: w.ByLock, grant.ByCancel: fmt.Sprintf(w.ByCancel, t), grant.ByServer: w.ByServer,
 	}[r.By]
 	p.Lead = m.who(w)
 	if r.Clean {
@@ -533,6 +533,8 @@ func (p *Page) refused(m *Model, w *words) {
 			other = w.Product
 		}
 		p.Title, what, hint = w.AlreadyTitle, fmt.Sprintf(w.Already, other), w.AlreadyHint
+	case EarlierSession:
+		p.Title, what, hint = w.EarlierTitle, fmt.Sprintf(w.Earlier, clean(m.Other, 120)), w.EarlierHint
 	case NoDisplay:
 		p.Title, what, hint = w.NoDisplayTitle, w.NoDisplay, w.NoDisplayHint
 	case Wayland:
@@ -571,7 +573,11 @@ func (p *Page) refused(m *Model, w *words) {
 		p.add(Block{Kind: BlockDetails, ID: "details", Label: w.Details, Text: details(m.Fault)})
 	}
 	p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow, Primary: true}}
-	if retry {
+	switch {
+	case m.Refusal == EarlierSession:
+		p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow}, {ID: "end-now", Text: w.EarlierEnd, Danger: true}, {ID: "retry", Text: w.EarlierGoOn, Primary: true}}
+		p.Focus = "retry"
+	case retry:
 		p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow}, {ID: "retry", Text: w.TryAgain, Primary: true}}
 		p.Focus = "retry"
 	}

@@ -43,12 +43,14 @@ type words struct {
 	CleanTitle, CleanText, UncleanTitle, UncleanText  string
 	RemovedList, LeftList, NotTold                    string
 	ByTechnician, ByLead, ByCustomer, ByExpiry        string
-	ByLapse, ByLock, ByCancel                         string
+	ByLapse, ByLock, ByCancel, ByServer               string
 	SaveReceipt, ReceiptSaved, ReceiptText            string
 	ReceiptName, SaveTitle                            string
 	Details                                           string
 	RefusedTitle, Refused, RefusedHint                string
 	AlreadyTitle, Already, AlreadyHint                string
+	EarlierTitle, Earlier, EarlierHint                string
+	EarlierGoOn, EarlierEnd                           string
 	NoDisplayTitle, NoDisplay, NoDisplayHint          string
 	WaylandTitle, Wayland, WaylandHint                string
 	ExpiredTitle, Expired, ExpiredHint                string
@@ -167,6 +169,7 @@ var english = words{
 	ByExpiry:          "The time of the session was over.",
 	ByLapse:           "The invitation was not used in time.",
 	ByLock:            "Too many wrong codes were typed.",
+	ByServer:          "The server does not know this session any more.",
 	ByCancel:          "%s took the invitation back.",
 	SaveReceipt:       "Save my receipt",
 	ReceiptSaved:      "Your receipt was saved as %s",
@@ -178,6 +181,11 @@ var english = words{
 	RefusedTitle: "This did not work", Refused: "Something went wrong.", RefusedHint: "Ask the person who invited you.",
 	AlreadyTitle: "Help is already going on here", Already: "This computer already runs a session: %s.",
 	AlreadyHint:    "End that session first, then open this program again.",
+	EarlierTitle:   "An earlier session is not over",
+	Earlier:        "A session was begun on this computer and is not over: %s.",
+	EarlierHint:    "Continue it, or end it and use the new invitation. What the earlier session put on this computer is removed then.",
+	EarlierGoOn:    "Continue the earlier session",
+	EarlierEnd:     "End it, use the new invitation",
 	NoDisplayTitle: "There is no screen here", NoDisplay: "This program was started where no desktop is running, so there is nothing to show.",
 	NoDisplayHint: "Open it from the desktop of the computer that needs help.",
 	WaylandTitle:  "One step before we can begin", Wayland: "Your desktop uses Wayland, which does not let this program show the screen.",
@@ -305,6 +313,7 @@ var german = words{
 	ByExpiry:          "Die Zeit der Sitzung war um.",
 	ByLapse:           "Die Einladung wurde nicht rechtzeitig benutzt.",
 	ByLock:            "Es wurden zu viele falsche Codes eingegeben.",
+	ByServer:          "Der Server kennt diese Sitzung nicht mehr.",
 	ByCancel:          "%s hat die Einladung zurückgenommen.",
 	SaveReceipt:       "Meinen Beleg sichern",
 	ReceiptSaved:      "Ihr Beleg wurde gesichert als %s",
@@ -316,6 +325,11 @@ var german = words{
 	RefusedTitle: "Das hat nicht geklappt", Refused: "Etwas ist schiefgegangen.", RefusedHint: "Fragen Sie die Person, die Sie eingeladen hat.",
 	AlreadyTitle: "Hier wird schon geholfen", Already: "Auf diesem Computer läuft schon eine Sitzung: %s.",
 	AlreadyHint:    "Beenden Sie zuerst jene Sitzung und öffnen Sie dieses Programm dann noch einmal.",
+	EarlierTitle:   "Eine frühere Sitzung ist noch nicht zu Ende",
+	Earlier:        "Auf diesem Computer wurde eine Sitzung begonnen, die noch nicht zu Ende ist: %s.",
+	EarlierHint:    "Setzen Sie sie fort, oder beenden Sie sie und nutzen Sie die neue Einladung. Was die frühere Sitzung auf diesem Computer abgelegt hat, wird dann entfernt.",
+	EarlierGoOn:    "Frühere Sitzung fortsetzen",
+	EarlierEnd:     "Beenden, neue Einladung nutzen",
 	NoDisplayTitle: "Hier ist kein Bildschirm", NoDisplay: "Dieses Programm wurde gestartet, wo keine Arbeitsfläche läuft. Es gibt nichts zu zeigen.",
 	NoDisplayHint: "Öffnen Sie es auf der Arbeitsfläche des Computers, der Hilfe braucht.",
 	WaylandTitle:  "Ein Schritt, bevor es losgeht", Wayland: "Ihre Arbeitsfläche benutzt Wayland. Damit kann dieses Programm den Bildschirm nicht zeigen.",

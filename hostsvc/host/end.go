@@ -11,7 +11,6 @@ import (
 	"daypass/backend/pairing"
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
-	"daypass/hostsvc/lease"
 	"daypass/hostsvc/removal"
 )
 
@@ -182,39 +181,6 @@ func (s *session) lastPage(ctx context.Context, rc *receipt) error {
 	}
 }
 
-// leftover looks for a session that an earlier process began. One that is over,
-// or is not the one this start is for, is removed; the other is returned.
-func (r *run) leftover(ctx context.Context) *state {
-	var found *state
-	cleaned := false
-	for _, dir := range folders(r.cfg.Base) {
-		st, err := loadState(dir)
-		if err != nil {
-			r.log.Warn("what an earlier start left cannot be read: it is removed", "cause", err)
-			r.sweep(ctx, dir)
-			cleaned = true
-			continue
-		}
-		by := st.EndedBy
-		if by == "" && st.Grant != nil && st.rec.Tick(r.cfg.System.Clock(), time.Time{}) == lease.Expired {
-			by = grant.ByExpiry
-		}
-		if by == "" && (found != nil || (r.cfg.Link != nil && r.cfg.Link.Session != st.Session)) {
-			by = grant.ByCustomer
-		}
-		if by == "" {
-			found = st
-			continue
-		}
-		r.finishOld(ctx, st, by)
-		cleaned = true
-	}
-	if cleaned {
-		r.lockAgain() // the journal named the lock's file as well
-	}
-	return found
-}
-
 // sweep removes a folder whose state cannot be read, by its journal if that can.
 func (r *run) sweep(ctx context.Context, dir string) {
 	if j, err := removal.Open(dir); err == nil {
@@ -255,42 +221,9 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 	return rep
 }
 
-// resume takes up a session of an earlier process.
-func (r *run) resume(ctx context.Context, st *state) error {
-	instance, err := st.instance()
-	if err != nil {
-		return r.refuse(ctx, consent.RefusedFault, err)
-	}
-	r.show(func(m *consent.Model) {
-		m.Screen, m.Progress, m.Server = consent.Connecting, consent.Securing, st.server.Hostname()
-		m.Company, m.Technician = st.Company, st.Technician
-	})
-	box := r.connect(pairing.Link{Server: st.server, Session: st.Session}, st.dev.Ed, instance)
-	if st.Grant == nil {
-		p := &pair{run: r, box: box}
-		tell, cancel := context.WithTimeout(ctx, time.Minute)
-		g := <-p.tell(tell, st)
-		cancel()
-		if g.err == nil {
-			g.err = st.activated(g.signed, r.cfg.System.Clock())
-		}
-		if g.err != nil {
-			r.hangUp(box)
-			if ctx.Err() != nil {
-				return g.err // the next start tries again
-			}
-			if err := st.journal.Discard(); err != nil {
-				r.log.Warn("a pairing that was not granted could not be removed", "cause", err)
-			}
-			return r.refuse(ctx, refusalOf(g.err), g.err)
-		}
-	}
-	return r.serve(ctx, st, box, nil)
-}
-
 // Uninstall finishes the removal of everything that earlier starts left for
-// cfg's display, and returns one report for each session. While a program runs
-// there it fails with *Busy. It needs only Base, Display, System.Connect,
+// cfg's display and for displays where no program runs, and returns one report
+// for each session. While a program runs on cfg's display it fails with *Busy. It needs only Base, Display, System.Connect,
 // System.Clock and Log of cfg.
 func Uninstall(ctx context.Context, cfg Config) ([]removal.Report, error) {
 	dir, err := prepareBase(cfg.Base)
@@ -304,17 +237,17 @@ func Uninstall(ctx context.Context, cfg Config) ([]removal.Report, error) {
 	}
 	defer r.tidy()
 	var out []removal.Report
-	for _, d := range folders(dir) {
+	r.abandoned(func(d string, _ bool) {
 		st, err := loadState(d)
 		if err != nil {
 			r.sweep(ctx, d)
-			continue
+			return
 		}
 		by := st.EndedBy
 		if by == "" {
 			by = grant.ByCustomer
 		}
 		out = append(out, r.finishOld(ctx, st, by))
-	}
+	})
 	return out, nil
 }

@@ -106,6 +106,8 @@ type fakeServer struct {
 	silent  bool // the console does not answer hellos
 	reject  bool // the console chooses another computer
 	infoErr error
+	iceErr  error // what the server says to the host of an active session
+	actErr  error // what it says to an activation
 	state   string
 
 	mu       sync.Mutex
@@ -212,17 +214,24 @@ func (b *fakeBox) Send(_ context.Context, m []byte) error {
 	return nil
 }
 
-func (b *fakeBox) Receive() <-chan []byte                              { return b.in }
-func (b *fakeBox) Events() <-chan rendezvous.HostEvent                 { return b.events }
-func (b *fakeBox) Online() bool                                        { b.s.mu.Lock(); defer b.s.mu.Unlock(); return !b.s.down }
-func (b *fakeBox) ServerTime() (time.Time, bool)                       { return time.Now(), true }
-func (b *fakeBox) ICE(context.Context) ([]rendezvous.ICEServer, error) { return nil, nil }
-func (b *fakeBox) Close() error                                        { b.once.Do(func() { close(b.closed) }); return nil }
+func (b *fakeBox) Receive() <-chan []byte              { return b.in }
+func (b *fakeBox) Events() <-chan rendezvous.HostEvent { return b.events }
+func (b *fakeBox) Online() bool                        { b.s.mu.Lock(); defer b.s.mu.Unlock(); return !b.s.down }
+func (b *fakeBox) ServerTime() (time.Time, bool)       { return time.Now(), true }
+func (b *fakeBox) ICE(context.Context) ([]rendezvous.ICEServer, error) {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	return nil, b.s.iceErr
+}
+func (b *fakeBox) Close() error { b.once.Do(func() { close(b.closed) }); return nil }
 
 func (b *fakeBox) Activate(_ context.Context, act grant.Signed) (grant.Signed, error) {
 	s := b.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.actErr != nil {
+		return grant.Signed{}, s.actErr
+	}
 	s.hostKey = grant.KeyOf(b.key)
 	var a grant.Activated
 	if err := grant.Open(s.hostKey, grant.ContextActivated, act, &a); err != nil {

@@ -26,6 +26,7 @@ type Headless struct {
 	out     *json.Encoder
 
 	closing chan struct{}
+	ended   chan struct{} // closed at the end of the input
 	wg      sync.WaitGroup
 
 	mu    sync.Mutex // guards all following
@@ -63,7 +64,7 @@ type headlessErr struct {
 // outlive Close. bar, which it owns then, shows the bar; a lab build may leave
 // it out.
 func NewHeadless(in io.Reader, out io.Writer, bar consent.View) *Headless {
-	h := &Headless{bar: bar, actions: make(chan consent.Action, 64), out: json.NewEncoder(out), closing: make(chan struct{})}
+	h := &Headless{bar: bar, actions: make(chan consent.Action, 64), out: json.NewEncoder(out), closing: make(chan struct{}), ended: make(chan struct{})}
 	lines := make(chan string)
 	go func() { // ends with its input, or when nobody listens any more
 		s := bufio.NewScanner(in)
@@ -75,6 +76,7 @@ func NewHeadless(in io.Reader, out io.Writer, bar consent.View) *Headless {
 				return
 			}
 		}
+		close(h.ended)
 	}()
 	h.wg.Go(func() {
 		for {
@@ -95,6 +97,9 @@ func NewHeadless(in io.Reader, out io.Writer, bar consent.View) *Headless {
 	}
 	return h
 }
+
+// InputEnded is closed when the input has ended: no link and no code will come.
+func (h *Headless) InputEnded() <-chan struct{} { return h.ended }
 
 func (h *Headless) act(a consent.Action) {
 	if a.At.IsZero() {
@@ -142,6 +147,12 @@ func (h *Headless) answer() {
 	case h.model.Screen == consent.EnterCode && h.model.Code != consent.CodeNew && len(h.codes) > 0:
 		a = consent.Action{Kind: consent.SubmitCode, Text: h.codes[0], Rights: h.model.Rights}
 		h.codes = h.codes[1:]
+	case h.model.Screen == consent.Connected && len(h.links) > 0: // never silently: this session is not the link's
+		h.links = nil
+		_ = h.out.Encode(line{
+			State: "refused", At: time.Now().UnixMilli(), Technician: h.model.Technician, Company: h.model.Company,
+			Fault: &headlessErr{fault.Conflict, "This computer is in a session already.", "End it first, or run the program with the verb uninstall."},
+		})
 	case (h.model.Screen == consent.Removed || h.model.Screen == consent.Refused) && !h.left:
 		h.left = true
 		a = consent.Action{Kind: consent.Leave}

@@ -43,8 +43,15 @@ const (
 	tellTimeout    = 20 * time.Second // for the server and the console to take the removal
 	goodbyeTimeout = 2 * time.Second
 	reportTimeout  = 10 * time.Minute // the last page stays at most so long
+	typedTimeout   = 10 * time.Second // for a link on the input, before an earlier session is taken up
 	blockedEvery   = time.Second
 	inputPerSecond = 1000 // input messages; more are dropped
+)
+
+// Times that tests shorten.
+var (
+	goneAfter      = time.Minute      // a server says for so long that there is no such session
+	regrantTimeout = 20 * time.Second // for the server to have both sides of an interrupted activation
 )
 
 // Mailbox is the host's half of the signaling server; *rendezvous.HostMailbox
@@ -119,8 +126,11 @@ type Config struct {
 	View    consent.View
 	Link    *pairing.Link // from the program's file name; nil: ask
 	Renamed bool          // the name was to carry a link and does not
-	Base    string        // folder for lock and state, mode 0700; made if missing and removed when empty
-	Display string        // what tells displays apart, for the lock
+	// Typed is closed at the end of an input that may bring a link before it is
+	// asked for; nil where a window asks.
+	Typed   <-chan struct{}
+	Base    string // folder for lock and state, mode 0700; made if missing and removed when empty
+	Display string // what tells displays apart, for the lock
 	// Program is the downloaded executable, which is removed at the end; ""
 	// where it must stay (a build folder, a package).
 	Program     string
@@ -190,10 +200,19 @@ func (r *run) main(ctx context.Context) (err error) {
 	if err := r.cfg.System.Displays(); err != nil {
 		return r.refuse(ctx, refusalOfDisplay(err), err)
 	}
-	if st := r.leftover(ctx); st != nil {
-		return r.resume(ctx, st)
-	}
 	link, renamed := r.cfg.Link, r.cfg.Renamed
+	if st := r.leftover(ctx); st != nil {
+		l, resume, err := r.earlier(ctx, st, link)
+		if err != nil {
+			return err
+		}
+		if resume {
+			if again, err := r.resume(ctx, st); !again {
+				return err
+			}
+		}
+		link = l
+	}
 	for {
 		if link == nil {
 			if link, err = r.askLink(ctx, renamed); err != nil {
@@ -247,6 +266,18 @@ func (r *run) refuse(ctx context.Context, why consent.Refusal, err error) error 
 
 // refused is refuse, and true when the customer wants to try again.
 func (r *run) refused(ctx context.Context, why consent.Refusal, err error) (again bool) {
+	switch r.asked(ctx, why, err) {
+	case consent.Retry:
+		return true
+	case consent.EndAndRemove:
+		r.bin = true
+	}
+	return false
+}
+
+// asked shows why the program cannot go on and returns what the customer
+// chose: Retry, EndAndRemove, or Leave.
+func (r *run) asked(ctx context.Context, why consent.Refusal, err error) consent.ActionKind {
 	f := fault.Of(err)
 	r.log.Warn("refused", "kind", f.Kind, "op", f.Op, "cause", f.Err)
 	r.show(func(m *consent.Model) {
@@ -257,21 +288,18 @@ func (r *run) refused(ctx context.Context, why consent.Refusal, err error) (agai
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return consent.Leave
 		case <-timeout.C:
-			return false
+			return consent.Leave
 		case a, ok := <-r.actions:
 			if !ok {
-				return false
+				return consent.Leave
 			}
 			switch a.Kind {
-			case consent.Retry:
-				return true
-			case consent.Cancel, consent.EndAndRemove:
-				r.bin = true
-				return false
-			case consent.Leave:
-				return false
+			case consent.Cancel:
+				return consent.EndAndRemove
+			case consent.Retry, consent.EndAndRemove, consent.Leave:
+				return a.Kind
 			}
 		}
 	}

@@ -460,14 +460,10 @@ func TestAlreadyRunningNamesTheSession(t *testing.T) {
 	if fault.KindOf(second.wait()) != fault.Conflict {
 		t.Error("no conflict")
 	}
-	third := newRig(t) // another display may have its own
+	third := newRig(t) // another display of the same user has its own session
 	third.cfg.Base, third.cfg.Display = r.cfg.Base, ":2"
-	third.cfg.Link = nil
-	l, err := Acquire(r.cfg.Base, ":2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Release()
+	third.activate()
+	third.remote()
 	r.remote() // the first goes on
 }
 
@@ -525,7 +521,7 @@ func FuzzParseState(f *testing.F) {
 	if err := os.MkdirAll(r.cfg.Base, 0o700); err != nil {
 		f.Fatal(err)
 	}
-	st, err := newState(r.cfg.Base, &pair{link: r.server.link, dev: dev, instance: rendezvous.NewInstance()}, pin, [32]byte{}, "", r.cfg.Base+"/lock")
+	st, err := newState(r.cfg.Base, &pair{run: &run{cfg: r.cfg}, link: r.server.link, dev: dev, instance: rendezvous.NewInstance()}, pin, [32]byte{}, "", r.cfg.Base+"/lock")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -39,15 +39,20 @@ type holder struct {
 	Session string `json:"session"` // "Mia Roth, Contoso IT"
 }
 
-// Acquire takes the lock of display in folder dir.
-func Acquire(dir, display string) (*Lock, error) {
-	name := strings.Map(func(c rune) rune {
+// fileName makes a display's name fit for a file. It leaves its own result as
+// it is.
+func fileName(display string) string {
+	return strings.Map(func(c rune) rune {
 		if (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' {
 			return c
 		}
 		return '_'
 	}, display)
-	path := filepath.Join(dir, "host-"+name+".lock")
+}
+
+// Acquire takes the lock of display in folder dir.
+func Acquire(dir, display string) (*Lock, error) {
+	path := filepath.Join(dir, "host-"+fileName(display)+".lock")
 	for range 3 {
 		f, err := openLock(path)
 		if err != nil {

@@ -59,6 +59,7 @@ type session struct {
 	state    lease.State
 	saved    time.Time
 	ended    *ending
+	doubted  bool // the server refused the session and is being asked
 
 	// wanted is what the console has open or asks for, also while the customer
 	// or a missing bar pauses it: it goes on when that is lifted.
@@ -451,8 +452,42 @@ func (s *session) server(e rendezvous.HostEvent) {
 	if e.Ended != nil {
 		s.signedEnd(*e.Ended)
 	}
-	if e.Rejected != nil && e.Rejected.Kind != fault.Offline {
+	if e.Rejected == nil || e.Rejected.Kind == fault.Offline {
+		return
+	}
+	if !s.doubted {
 		s.log.Warn("the server refuses this session", "kind", e.Rejected.Kind)
+		s.doubted = true
+		s.beside(s.doubt)
+	}
+}
+
+// doubt asks the server about a session that it refused, until it takes it again
+// or has said for goneAfter that there is none: then the session is over. A
+// server that cannot be reached ends nothing.
+func (s *session) doubt() {
+	var since time.Time
+	for {
+		ctx, cancel := context.WithTimeout(s.ctx, infoTimeout)
+		_, err := s.box.ICE(ctx)
+		cancel()
+		switch is := standingOf(err); {
+		case is == alive:
+			s.post(func() { s.doubted = false })
+			return
+		case is == gone && since.IsZero():
+			since = time.Now()
+		case is == gone && time.Since(since) >= goneAfter:
+			s.post(func() { s.end(grant.ByServer, nil) })
+			return
+		}
+		t := time.NewTimer(goneAfter / 4)
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+			t.Stop()
+			return
+		}
 	}
 }
 

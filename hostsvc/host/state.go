@@ -128,7 +128,7 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(base, "daypass-host-"+p.link.Session.String())
+	dir := filepath.Join(base, folderPrefix+fileName(p.run.cfg.Display)+"-"+p.link.Session.String())
 	j, err := removal.Start(dir)
 	if fault.KindOf(err) == fault.Conflict { // an earlier confirm of this session, replaced by this one
 		if j, err = removal.Open(dir); err != nil {
@@ -253,6 +253,18 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
+// folderPrefix begins the name of a state folder; the display and the session
+// follow, so that a program knows whose it is before it reads it.
+const folderPrefix = "daypass-host-"
+
+// displayOf is the display of a state folder, as fileName wrote it; "" when the
+// name tells none.
+func displayOf(dir string) string {
+	name := strings.TrimPrefix(filepath.Base(dir), folderPrefix)
+	i := strings.LastIndexByte(name, '-')
+	return name[:max(i, 0)]
+}
+
 // folders lists the state folders in base.
 func folders(base string) []string {
 	entries, err := os.ReadDir(base)
@@ -261,7 +273,7 @@ func folders(base string) []string {
 	}
 	var out []string
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), "daypass-host-") {
+		if e.IsDir() && strings.HasPrefix(e.Name(), folderPrefix) {
 			out = append(out, filepath.Join(base, e.Name()))
 		}
 	}
