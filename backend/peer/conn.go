@@ -56,9 +56,10 @@ type conn struct {
 	// Heartbeats.
 	pingAt   time.Time // when the next is looked at
 	pingSent time.Time
-	pingNow  bool         // send one at the next look
-	heardAt  atomic.Int64 // ns since Link.start
-	silent   atomic.Bool  // stale; cleared by whoever hears something
+	promised time.Duration // by the last heartbeat sent: when the next one comes
+	pingNow  bool          // send one at the next look
+	heardAt  atomic.Int64  // ns since Link.start
+	silent   atomic.Bool   // stale; cleared by whoever hears something
 	stale    bool
 	hb       sync.Mutex
 	pingID   uint32               // hb
@@ -323,17 +324,22 @@ func (c *conn) beat(now time.Time) {
 	}
 	c.hb.Lock()
 	led := c.l.role == pairing.RoleHost && !c.stale && !c.due.IsZero() && c.every <= every
-	pingAt := c.pingSent.Add(every)
+	next := every
 	if led {
-		pingAt = c.pingSent.Add(max(every, heartbeatRTT))
+		next = max(every, heartbeatRTT)
 	}
 	c.hb.Unlock()
-	if c.pingNow || !now.Before(pingAt) {
+	// No more is promised than is kept, and what was promised is kept: the peer
+	// counts the connection as stale without it.
+	if at := c.pingSent.Add(min(next, c.promised)); c.pingNow || !now.Before(at) {
 		c.pingNow = false
-		c.pingSent = now
-		c.ping(now, every, c.l.ctl.told())
+		c.pingSent, c.promised = now, next
+		c.ping(now, next, c.l.ctl.told())
 	}
-	c.pingAt = now.Add(every)
+	c.pingAt = c.pingSent.Add(min(next, c.promised))
+	if at := now.Add(every); at.Before(c.pingAt) {
+		c.pingAt = at
+	}
 }
 
 // pinged is called by the control channel's reader: the peer lives, and

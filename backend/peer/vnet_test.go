@@ -199,6 +199,21 @@ func TestQuietHeartbeats(t *testing.T) {
 	})
 }
 
+// TestIdleHeartbeats: a link that nobody uses stays what it is: no side waits
+// for a heartbeat that the other never meant to send.
+func TestIdleHeartbeats(t *testing.T) {
+	simulated(t, func(t *testing.T, w *wire, console, host *side) {
+		for range 600 { // of 100 ms
+			for _, s := range []*side{console, host} {
+				if state := s.State(); state != peer.Open {
+					t.Fatalf("%s: %v, though every packet arrives", s.name, state)
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
 // TestBusyHeartbeats: the same while messages pass in one direction only.
 func TestBusyHeartbeats(t *testing.T) {
 	simulated(t, func(t *testing.T, w *wire, console, host *side) {
