@@ -46,6 +46,7 @@ type gtkView struct {
 	blocks                                     map[string]*gtkBlock
 	buttons                                    map[string]obj
 	code                                       [2]obj
+	full                                       bool // eight digits are there
 	link, chooser                              obj
 	quiet                                      bool // we change a widget ourselves
 	drain                                      uintptr
@@ -379,7 +380,9 @@ func (v *gtkView) footer(p Page) {
 func (v *gtkView) focus(id string) {
 	switch {
 	case id == "code" && v.code[0] != 0:
-		if len(gtk.entryGet(v.code[0])) == 4 {
+		// Eight digits that did not do are selected from the start: who types
+		// them again just types.
+		if n := len(gtk.entryGet(v.code[0])) + len(gtk.entryGet(v.code[1])); n >= 4 && n < 8 {
 			gtk.grabFocus(v.code[1])
 		} else {
 			gtk.grabFocus(v.code[0])
@@ -656,7 +659,11 @@ func (v *gtkView) typed(i int) {
 	case i == 1 && len(y) > 4 && len(y) == 8:
 		x, y = y[:4], y[4:]
 	}
+	if i == 0 && v.full && len(x) == 1 {
+		y = "" // the first half was selected and typed over: the second goes with it
+	}
 	y = y[:min(4, len(y))]
+	v.full = len(x)+len(y) == 8
 	v.quiet = true
 	if x != a {
 		gtk.entryText(v.code[0], x)
@@ -677,6 +684,7 @@ func (v *gtkView) setCode(s string) {
 	s = digits(s)
 	gtk.entryText(v.code[0], s[:min(4, len(s))])
 	gtk.entryText(v.code[1], s[min(4, len(s)):])
+	v.full = len(s) == 8
 }
 
 // pulse moves bars whose end is not known.
