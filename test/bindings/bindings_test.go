@@ -7,6 +7,7 @@
 package bindings
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -29,28 +30,54 @@ func TestPageAgainstTheRealConsole(t *testing.T) {
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
 	}
+	d := desk.New(t, desk.Options{Name: "bindings", Width: 1280, Height: 800, Bus: true})
+	console := func(name string) string {
+		address := free(t)
+		d.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(d.Home, name)}, nil, nil, bin)
+		answers(d, "the development server", "http://"+address+"/")
+		return "http://" + address + "/"
+	}
+	server := filepath.Join(top, "build", "bin", "daypass-signaling")
+	data := t.TempDir()
+	out, err := exec.Command(server, "admin", "create", "--data", data, "--email", "tess@example.org", "--name", "Mia Roth", "--company", "Contoso IT").Output()
+	if err != nil {
+		t.Fatalf("admin create: %v (make bindings builds it)", err)
+	}
+	var who struct{ Email, Password string }
+	if err := json.Unmarshal(out, &who); err != nil {
+		t.Fatalf("admin create printed %q: %v", out, err)
+	}
+	address := free(t)
+	d.Start(server, "serve", "--data", data, "--listen", address)
+	answers(d, "the signaling server", "http://"+address+"/healthz")
+
+	here, elsewhere := console("here"), console("elsewhere")
+	drive := exec.Command("node", "drive.mjs", here, elsewhere, "http://"+address, who.Email, who.Password)
+	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
+	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
+	if err := drive.Run(); err != nil {
+		t.Fatalf("the page against the real console: %v; screen: %s", err, d.Save("failed"))
+	}
+}
+
+// free is an address of this computer that nobody listens at.
+func free(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
 
-	d := desk.New(t, desk.Options{Name: "bindings", Width: 1280, Height: 800, Bus: true})
-	d.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(top, "frontend", "dist")}, nil, nil, bin)
-	d.Until("the development server", 60*time.Second, func() bool {
-		r, err := http.Get("http://" + address + "/")
+func answers(d *desk.Desk, what, url string) {
+	d.Until(what, 60*time.Second, func() bool {
+		r, err := http.Get(url)
 		if err != nil {
 			return false
 		}
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	d.Until("the console's window", 60*time.Second, func() bool { return d.Focus("Daypass") })
-	drive := exec.Command("node", "drive.mjs", "http://"+address+"/")
-	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
-	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
-	if err := drive.Run(); err != nil {
-		t.Fatalf("the page against the real console: %v; screen: %s", err, d.Save("failed"))
-	}
 }

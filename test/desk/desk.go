@@ -41,6 +41,9 @@ type Desk struct {
 	x       *xgb.Conn
 	root    xproto.Window
 	procs   []*Proc
+
+	handOnce sync.Once
+	handErr  error // the display takes no hand
 }
 
 // Options of a new desk.

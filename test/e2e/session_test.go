@@ -8,17 +8,12 @@
 package e2e
 
 import (
-	"encoding/json"
-	"fmt"
-	"image"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,102 +21,15 @@ import (
 	"daypass/test/desk"
 )
 
-const (
-	customerW, customerH = 800, 600
-	email                = "tess@example.org"
-)
-
-func root(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// build compiles the customer's program with the one difference that a test
-// needs: clicks and keys made by XTEST count as the customer's own.
-func build(t *testing.T) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "daypass-host-linux-"+runtime.GOARCH)
-	cmd := exec.Command("go", "build", "-tags", "e2e", "-o", out, "./hostsvc")
-	cmd.Dir = root(t)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
-	return out
-}
-
-type account struct {
-	Email    string `json:"email"`
-	Password string `json:"password"`
-}
-
-// technician is the console and who sits before it.
-type technician struct {
-	t    *testing.T
-	desk *desk.Desk
-	eyes *desk.Eyes
-	prog *desk.Proc
-}
-
-const app = "daypass"
-
-func (w *technician) start(bin string) {
-	w.t.Helper()
-	w.prog = w.desk.Start(bin)
-	w.desk.Until("the console's window", 60*time.Second, func() bool { return w.desk.Focus("Daypass") })
-}
-
-func (w *technician) press(role, name string) {
-	w.t.Helper()
-	w.eyes.Press(w.eyes.Steady(app, role, name, 30*time.Second))
-	time.Sleep(200 * time.Millisecond)
-}
-
-func (w *technician) enter(name, text string) {
-	w.t.Helper()
-	w.enterAs("entry", name, text)
-}
-
-func (w *technician) enterAs(role, name, text string) {
-	w.t.Helper()
-	w.press(role, name)
-	w.desk.Keys("ctrl+a")
-	w.desk.Type(text)
-}
-
 func TestWholeSession(t *testing.T) {
-	top := root(t)
-	bin := func(name string) string { return filepath.Join(top, "build", "bin", name) }
-	for _, p := range []string{"daypass", "daypass-signaling"} {
-		if _, err := os.Stat(bin(p)); err != nil {
-			t.Fatalf("%v (make e2e builds it)", err)
-		}
-	}
-	host := build(t)
+	bin := newPrograms(t)
 	lab := newNetwork(t, "console", "host", "server")
-
-	// A server somewhere, with one technician.
-	data := t.TempDir()
-	out, err := exec.Command(bin("daypass-signaling"), "admin", "create", "--data", data, "--email", email, "--name", "Mia Roth", "--company", "Contoso IT").Output()
-	if err != nil {
-		t.Fatalf("admin create: %v", err)
-	}
-	var acc account
-	if err := json.Unmarshal(out, &acc); err != nil || acc.Password == "" {
-		t.Fatalf("admin create printed %q: %v", out, err)
-	}
-	server := desk.New(t, desk.Options{Name: "server", Width: 320, Height: 200, Prefix: lab.in("server")})
-	address := lab.ip("server") + ":8443"
-	server.Start(bin("daypass-signaling"), "serve", "--data", data, "--listen", address, "--insecure-lan", "--downloads", filepath.Dir(host))
+	address, acc := bin.serve(t, lab, "server")
 
 	// Two desks.
 	tech := &technician{t: t, desk: desk.New(t, desk.Options{Name: "technician", Width: 1280, Height: 800, Bus: true, Prefix: lab.in("console")})}
 	tech.eyes = tech.desk.Eyes()
-	cust := desk.New(t, desk.Options{Name: "customer", Width: customerW, Height: customerH, Bus: true, Prefix: lab.in("host")})
+	cust := desk.New(t, desk.Options{Name: "customer", Width: 800, Height: 600, Bus: true, Prefix: lab.in("host")})
 	seen := cust.Eyes()
 	notes := filepath.Join(cust.Home, "notes.txt")
 	if err := os.WriteFile(notes, []byte("\n"), 0o600); err != nil {
@@ -134,30 +42,11 @@ func TestWholeSession(t *testing.T) {
 	before := inventory(t, cust.Home)
 
 	// First start: a server, sign in.
-	tech.start(bin("daypass"))
-	tech.eyes.Wait(app, "", "Where should sessions meet?", 60*time.Second)
-	tech.desk.Save("welcome")
-	tech.enter("Address of the server", "http://"+address)
-	tech.press("push button", "Connect")
-	tech.eyes.Wait(app, "push button", "Sign in", 30*time.Second)
-	tech.enter("E-mail", acc.Email)
-	tech.enterAs("password text", "Password", acc.Password)
-	tech.press("push button", "Sign in")
-	tech.eyes.Wait(app, "", "Nobody is waiting", 30*time.Second)
-	tech.desk.Save("empty")
+	tech.start(bin.console)
+	tech.signIn(address, acc)
 
 	// A session, as a technician makes it.
-	tech.desk.Keys("n")
-	tech.enter("E-mail of the customer", "anna@example.org")
-	tech.press("push button", "Continue to the invitation")
-	tech.press("push button", "Copy link")
-	var link string
-	tech.desk.Until("the link in the clipboard", 20*time.Second, func() bool {
-		link = strings.TrimSpace(tech.desk.Clipboard())
-		return regexp.MustCompile(`^http://[0-9.]+:8443/s/[0-9A-Z]{26}#[0-9A-Z]{26}$`).MatchString(link)
-	})
-	tech.eyes.Wait(app, "", "Waiting for the customer", 20*time.Second)
-	tech.desk.Save("waiting")
+	link := tech.invite()
 
 	// The customer opens the link, downloads the program and runs it.
 	name, href := invitation(t, cust, link)
@@ -169,18 +58,7 @@ func TestWholeSession(t *testing.T) {
 	cust.Save("code")
 
 	// The code appears on one side, is said, and typed on the other.
-	digits := regexp.MustCompile(`\b(\d{4})[\s  ](\d{4})\b`)
-	var code string
-	tech.desk.Until("the code", 30*time.Second, func() bool {
-		for _, el := range tech.eyes.All(app) {
-			if m := digits.FindStringSubmatch(el.Name + "\n" + el.Text); m != nil {
-				code = m[1] + m[2]
-				return true
-			}
-		}
-		return false
-	})
-	tech.desk.Save("code")
+	code := tech.code()
 	cust.Until("the customer's window", 20*time.Second, func() bool { return cust.Focus("Help with this computer") })
 	cust.Type(code)
 	cust.Keys("Return")
@@ -216,7 +94,7 @@ func TestWholeSession(t *testing.T) {
 
 	// The console dies and is started again.
 	tech.prog.Kill()
-	tech.start(bin("daypass"))
+	tech.start(bin.console)
 	tech.press("", "Remote Control")
 	tech.picture()
 	tech.typeRemote("the lazy dog.")
@@ -272,121 +150,6 @@ func invitation(t *testing.T, cust *desk.Desk, link string) (name, href string) 
 	}
 	t.Fatalf("the page offers no download for this system: %.3000s", dom)
 	return "", ""
-}
-
-func (w *technician) openRemote() {
-	w.t.Helper()
-	w.press("", "Remote Control")
-	w.picture()
-}
-
-// picture waits for the customer's screen in the window and says where it is.
-func (w *technician) picture() image.Rectangle {
-	w.t.Helper()
-	var r image.Rectangle
-	w.desk.Until("the customer's screen in the window", 30*time.Second, func() bool {
-		el, ok := w.eyes.Find(app, "", "Screen of")
-		r = image.Rect(el.X, el.Y, el.X+el.W, el.Y+el.H)
-		return ok && el.W > 100
-	})
-	return r
-}
-
-// equalPictures finds the customer's screen in the technician's and requires
-// that every pixel is the same. It waits, because the last change may be on its
-// way and bars slide away.
-func (w *technician) equalPictures(cust *desk.Desk, when string) *image.RGBA {
-	w.t.Helper()
-	r := w.picture()
-	w.desk.Output("xdotool", "mousemove", "--sync", strconv.Itoa(r.Min.X+r.Dx()/2), strconv.Itoa(r.Min.Y+r.Dy()/2)) // else the page draws the customer's pointer
-	var got *image.RGBA
-	var diff string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
-		want := cust.Screen()
-		screen := w.desk.Screen()
-		at, ok := locate(screen, want)
-		if !ok {
-			diff = "the picture is not in the window"
-			continue
-		}
-		got = want
-		n := 0
-		for y := range customerH {
-			for x := range customerW {
-				if want.RGBAAt(x, y) != screen.RGBAAt(at.X+x, at.Y+y) {
-					n++
-				}
-			}
-		}
-		if n == 0 {
-			w.t.Logf("%s: all %d pixels are equal", when, customerW*customerH)
-			return got
-		}
-		diff = fmt.Sprintf("%d of %d pixels differ", n, customerW*customerH)
-	}
-	w.t.Fatalf("%s: %s; screens: %s %s", when, diff, w.desk.Save("differs"), cust.Save("differs"))
-	return nil
-}
-
-// locate finds want in screen by a row of its lower half that has detail.
-func locate(screen, want *image.RGBA) (image.Point, bool) {
-	row := -1
-	for y := customerH - 1; y > customerH/3 && row < 0; y-- {
-		colours := map[[4]byte]bool{}
-		for x := range customerW {
-			c := want.RGBAAt(x, y)
-			colours[[4]byte{c.R, c.G, c.B, c.A}] = true
-		}
-		if len(colours) >= 4 {
-			row = y
-		}
-	}
-	if row < 0 {
-		return image.Point{}, false
-	}
-	line := want.Pix[row*want.Stride : row*want.Stride+4*customerW]
-	for y := row; y < screen.Rect.Dy(); y++ {
-		for x := 0; x+customerW <= screen.Rect.Dx(); x++ {
-			i := y*screen.Stride + 4*x
-			if string(screen.Pix[i:i+64]) == string(line[:64]) && string(screen.Pix[i:i+len(line)]) == string(line) && y-row+customerH <= screen.Rect.Dy() {
-				return image.Pt(x, y-row), true
-			}
-		}
-	}
-	return image.Point{}, false
-}
-
-// typeRemote types into the editor on the customer's computer, through the
-// console's window: a click into the text, then keys.
-func (w *technician) typeRemote(text string) {
-	w.t.Helper()
-	r := w.picture()
-	w.desk.Click(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2)
-	w.desk.Keys("ctrl+End")
-	w.desk.Type(text)
-	time.Sleep(500 * time.Millisecond)
-}
-
-// leaveRemote gives the keyboard back to the console.
-func (w *technician) leaveRemote() {
-	w.t.Helper()
-	w.desk.Keys("ctrl+alt+Escape")
-	time.Sleep(300 * time.Millisecond)
-}
-
-// confirm presses the button of that name which is in a dialog: the last one.
-func (w *technician) confirm(name string) {
-	w.t.Helper()
-	var last *desk.Element
-	for _, el := range w.eyes.All(app) {
-		if el.Role == "push button" && el.Name == name {
-			last = &el
-		}
-	}
-	if last == nil {
-		w.t.Fatalf("no button %q:\n%s", name, w.eyes.Describe(app))
-	}
-	w.eyes.Press(*last)
 }
 
 // inventory lists the files under a HOME.
