@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	stdlog "log"
 	"log/slog"
 	"os"
 	"strings"
@@ -15,16 +13,11 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/hostsvc/xserver"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
 )
-
-func init() {
-	// xgb writes remarks of its own to standard error; what matters comes
-	// back as errors.
-	xgb.Logger = stdlog.New(io.Discard, "", 0)
-}
 
 const (
 	chunk     = 64 << 10        // bytes of one property; larger texts go by INCR (ICCCM 2.7.2)
@@ -80,7 +73,7 @@ func openX11(display string, log *slog.Logger) (*x11, error) {
 	if display == "" {
 		return nil, unavailable(errors.New("no DISPLAY"))
 	}
-	c, err := xgb.NewConnDisplay(display)
+	c, err := xserver.Dial(display)
 	if err != nil {
 		return nil, unavailable(err)
 	}

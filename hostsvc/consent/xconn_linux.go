@@ -2,18 +2,17 @@ package consent
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+
+	"daypass/hostsvc/xserver"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
@@ -59,42 +58,19 @@ type xconn struct {
 	names map[uint16]string // devices by ID
 }
 
-// quietXGB keeps xgb from writing to the customer's terminal: it reports what
-// is no error here (a server without access control) on standard error.
-var quietXGB = sync.OnceFunc(func() { xgb.Logger = log.New(io.Discard, "", 0) })
-
 // dialX connects to display (empty: $DISPLAY).
 func dialX(display string) (*xconn, error) {
-	if display == "" {
-		display = os.Getenv("DISPLAY")
-	}
-	host, number, err := splitDisplay(display)
+	nc, screen, err := xserver.Raw(display)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("consent: %w", err)
 	}
-	var (
-		nc  net.Conn
-		dn  net.Dialer
-		ctx = context.Background()
-	)
-	if host == "" {
-		nc, err = dn.DialContext(ctx, "unix", "/tmp/.X11-unix/X"+number)
-	} else {
-		n, _ := strconv.Atoi(number) // checked by splitDisplay
-		nc, err = dn.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(6000+n)))
-	}
+	w := &wire{Conn: nc, r: bufio.NewReaderSize(nc, 64<<10), events: make(chan []byte, 1024)}
+	c, err := xserver.Over(w, screen)
 	if err != nil {
-		return nil, fmt.Errorf("consent: X display %s: %w", display, err)
-	}
-	w := &wire{Conn: nc, r: bufio.NewReaderSize(nc, 64<<10), cookie: authority(number), events: make(chan []byte, 1024)}
-	quietXGB()
-	c, err := xgb.NewConnNet(w)
-	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("consent: X display %s: %w", display, err)
+		return nil, fmt.Errorf("consent: %w", err)
 	}
 	x := &xconn{Conn: c, setup: xproto.Setup(c), wire: w, names: map[uint16]string{}}
-	x.root = x.setup.Roots[0]
+	x.root = *x.setup.DefaultScreen(c)
 	if err := x.initXI(); err != nil {
 		c.Close()
 		return nil, err
@@ -102,117 +78,14 @@ func dialX(display string) (*xconn, error) {
 	return x, nil
 }
 
-func splitDisplay(d string) (host, number string, err error) {
-	i := strings.LastIndexByte(d, ':')
-	if i < 0 {
-		return "", "", fmt.Errorf("consent: %q is no X display", d)
-	}
-	host, number = d[:i], d[i+1:]
-	number, _, _ = strings.Cut(number, ".")
-	if n, err := strconv.Atoi(number); err != nil || n < 0 || n > 59535 {
-		return "", "", fmt.Errorf("consent: %q is no X display", d)
-	}
-	if host == "unix" || strings.HasPrefix(host, "/") {
-		host = ""
-	}
-	return host, number, nil
-}
-
-// authority finds the MIT-MAGIC-COOKIE-1 of display number, or nil.
-func authority(number string) []byte {
-	name := os.Getenv("XAUTHORITY")
-	if name == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil
-		}
-		name = filepath.Join(home, ".Xauthority")
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil // servers without access control need none
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = ""
-	}
-	return findCookie(b, host, number)
-}
-
-// findCookie looks through an Xauthority file (Xau(3): family u16, then
-// address, number, name and data, each with a u16 length, all big endian).
-func findCookie(b []byte, host, number string) []byte {
-	field := func() ([]byte, bool) {
-		if len(b) < 2 {
-			return nil, false
-		}
-		n := int(binary.BigEndian.Uint16(b))
-		if len(b) < 2+n {
-			return nil, false
-		}
-		f := b[2 : 2+n]
-		b = b[2+n:]
-		return f, true
-	}
-	var second []byte
-	for len(b) >= 2 {
-		family := binary.BigEndian.Uint16(b)
-		b = b[2:]
-		var f [4][]byte
-		for i := range f {
-			var ok bool
-			if f[i], ok = field(); !ok {
-				return second
-			}
-		}
-		if string(f[2]) != "MIT-MAGIC-COOKIE-1" || (len(f[1]) > 0 && string(f[1]) != number) {
-			continue
-		}
-		if family == 65535 || (family == 256 && string(f[0]) == host) {
-			return f[3]
-		}
-		if second == nil {
-			second = f[3]
-		}
-	}
-	return second
-}
-
-// wire is the connection as xgb sees it: the set-up carries our cookie, and
-// generic events (type 35, longer than 32 bytes) go to events instead.
+// wire is the connection as xgb sees it: generic events (type 35, longer than
+// 32 bytes) go to events instead.
 type wire struct {
 	net.Conn
 	r       *bufio.Reader
-	cookie  []byte
-	wrote   bool
 	ready   bool   // set-up was read
 	pending []byte // read, not yet taken by xgb
 	events  chan []byte
-}
-
-// Write passes b on; the first one is xgb's set-up request, which is replaced.
-func (w *wire) Write(b []byte) (int, error) {
-	if w.wrote {
-		return w.Conn.Write(b)
-	}
-	w.wrote = true
-	const scheme = "MIT-MAGIC-COOKIE-1"
-	name := ""
-	if len(w.cookie) > 0 {
-		name = scheme
-	}
-	pad := func(n int) int { return (n + 3) &^ 3 }
-	s := make([]byte, 12+pad(len(name))+pad(len(w.cookie)))
-	s[0] = 'l'
-	binary.LittleEndian.PutUint16(s[2:], 11)
-	binary.LittleEndian.PutUint16(s[6:], uint16(len(name)))
-	binary.LittleEndian.PutUint16(s[8:], uint16(len(w.cookie)))
-	copy(s[12:], name)
-	copy(s[12+pad(len(name)):], w.cookie)
-	if _, err := w.Conn.Write(s); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }
 
 // Read gives xgb everything but generic events.

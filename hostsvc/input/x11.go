@@ -5,8 +5,6 @@ package input
 import (
 	"errors"
 	"image"
-	"io"
-	stdlog "log"
 	"log/slog"
 	"os"
 	"slices"
@@ -16,17 +14,12 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/wire"
+	"daypass/hostsvc/xserver"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
 	"github.com/jezek/xgb/xtest"
 )
-
-func init() {
-	// xgb writes remarks of its own to standard error; what matters comes
-	// back as errors.
-	xgb.Logger = stdlog.New(io.Discard, "", 0)
-}
 
 const (
 	evdevOffset = 8                // X keycode of evdev code 0
@@ -48,7 +41,7 @@ func openX11(display string, log *slog.Logger) (*player, error) {
 		}
 		return nil, fault.New(fault.Unsupported, "input.open", "There is no desktop here that could take input.", "Start Daypass inside the customer's desktop session.")
 	}
-	c, err := xgb.NewConnDisplay(display)
+	c, err := xserver.Dial(display)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unsupported, "input.open", "The customer's desktop cannot be reached.", "Start Daypass inside the customer's desktop session.")
 	}

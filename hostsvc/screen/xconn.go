@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
+
+	"daypass/hostsvc/xserver"
 )
 
 // xconn is a connection to an X server with the few requests capture needs
@@ -61,54 +61,16 @@ func (e xerror) Error() string {
 	return fmt.Sprintf("X error %d for request %d", e.code, e.major)
 }
 
-var errXClosed = errors.New("X connection closed")
-
-// xaddress splits a display name as X(7) has it.
-func xaddress(display string) (network, address, number string, screen int, err error) {
-	bad := fmt.Errorf("display %q cannot be understood", display)
-	i := strings.LastIndexByte(display, ':')
-	if i < 0 {
-		return "", "", "", 0, bad
-	}
-	host, number := display[:i], display[i+1:]
-	if num, scr, ok := strings.Cut(number, "."); ok {
-		number = num
-		if screen, err = strconv.Atoi(scr); err != nil || screen < 0 {
-			return "", "", "", 0, bad
-		}
-	}
-	n, err := strconv.ParseUint(number, 10, 15)
-	if err != nil {
-		return "", "", "", 0, bad
-	}
-	switch {
-	case host == "" || host == "unix":
-		return "unix", "/tmp/.X11-unix/X" + number, number, screen, nil
-	case strings.HasPrefix(host, "/"):
-		return "unix", display, number, screen, nil
-	}
-	host = strings.TrimPrefix(host, "tcp/")
-	return "tcp", net.JoinHostPort(host, strconv.Itoa(6000+int(n))), number, screen, nil
-}
+var errXClosed = errors.New("the X connection is closed")
 
 // dialX connects. handler gets all events from the first on.
 func dialX(display string, handler func(ev []byte)) (*xconn, error) {
-	network, address, number, screen, err := xaddress(display)
-	if err != nil {
-		return nil, err
-	}
-	c, err := net.Dial(network, address)
-	if err != nil && network == "unix" {
-		var e error
-		if c, e = net.Dial("unix", "@"+address); e == nil {
-			err = nil
-		}
-	}
+	c, screen, err := xserver.Raw(display)
 	if err != nil {
 		return nil, err
 	}
 	x := &xconn{c: c, r: bufio.NewReaderSize(c, 32<<10), handler: handler, stopped: make(chan struct{})}
-	if err := x.setup(number, screen); err != nil {
+	if err := x.setup(screen); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	go x.read()
@@ -117,15 +79,9 @@ func dialX(display string, handler func(ev []byte)) (*xconn, error) {
 
 func pad4(n int) int { return (n + 3) &^ 3 }
 
-// setup does the handshake.
-func (x *xconn) setup(number string, screen int) error {
-	name, data := xauthority(number)
-	b := []byte{'l', 0, 11, 0, 0, 0, byte(len(name)), 0, byte(len(data)), 0, 0, 0}
-	b = append(b, name...)
-	b = append(b, make([]byte, pad4(len(name))-len(name))...)
-	b = append(b, data...)
-	b = append(b, make([]byte, pad4(len(data))-len(data))...)
-	if _, err := x.c.Write(b); err != nil {
+// setup does the handshake; xserver.Raw puts the request in the place of ours.
+func (x *xconn) setup(screen int) error {
+	if _, err := x.c.Write(make([]byte, 12)); err != nil {
 		return err
 	}
 	var head [8]byte
@@ -181,59 +137,6 @@ func (x *xconn) setup(number string, screen int) error {
 		}
 	}
 	return bad
-}
-
-// xauthority finds the cookie for a display of this computer (Xau(3)); without
-// one the server may still allow the user.
-func xauthority(number string) (name string, data []byte) {
-	path := os.Getenv("XAUTHORITY")
-	if path == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", nil
-		}
-		path = home + "/.Xauthority"
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", nil
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = ""
-	}
-	return parseXauthority(b, host, number)
-}
-
-func parseXauthority(b []byte, host, number string) (name string, data []byte) {
-	field := func() (string, bool) {
-		if len(b) < 2 {
-			return "", false
-		}
-		n := int(b[0])<<8 | int(b[1])
-		if len(b) < 2+n {
-			return "", false
-		}
-		s := string(b[2 : 2+n])
-		b = b[2+n:]
-		return s, true
-	}
-	const local, wild = 256, 65535
-	for len(b) >= 2 {
-		family := int(b[0])<<8 | int(b[1])
-		b = b[2:]
-		addr, _ := field()
-		num, _ := field()
-		kind, _ := field()
-		cookie, ok := field()
-		if !ok {
-			return "", nil
-		}
-		if (family == wild || family == local && addr == host) && (num == "" || num == number) && kind == "MIT-MAGIC-COOKIE-1" && len(cookie) == 16 {
-			return kind, []byte(cookie)
-		}
-	}
-	return "", nil
 }
 
 // read is the reading goroutine.

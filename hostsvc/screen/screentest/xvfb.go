@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io"
-	stdlog "log"
 	"net"
 	"os/exec"
 	"testing"
@@ -22,9 +20,6 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
-// xgb's remarks on standard error say nothing of a test.
-func init() { xgb.Logger = stdlog.New(io.Discard, "", 0) }
-
 // Xvfb starts an X server on the first free display from :21 to :29 and
 // returns its name. Without Xvfb the test fails: capture is not tested
 // otherwise.
@@ -37,7 +32,7 @@ func Xvfb(tb testing.TB, size string) string {
 	for n := 21; n <= 29; n++ {
 		socket := fmt.Sprintf("/tmp/.X11-unix/X%d", n)
 		answers := func() bool {
-			c, err := net.Dial("unix", socket)
+			c, err := (&net.Dialer{}).DialContext(context.Background(), "unix", socket)
 			if err != nil {
 				return false
 			}
