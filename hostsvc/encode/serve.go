@@ -2,6 +2,7 @@ package encode
 
 import (
 	"context"
+	"errors"
 	"image"
 	"log/slog"
 	"math/rand/v2"
@@ -59,9 +60,8 @@ type server struct {
 	flow    flow
 	retries int // streams begun since the last acknowledgement
 
-	damage   []image.Rectangle // not yet captured
-	left     []image.Rectangle // captured, and not yet encoded
-	captured time.Duration     // of the open update
+	damage []image.Rectangle // not yet captured
+	left   []image.Rectangle // captured, and not yet encoded
 
 	state   wire.PictureState
 	told    wire.PictureState
@@ -174,11 +174,11 @@ func stateOf(err error) wire.PictureState {
 	switch {
 	case err == nil:
 		return wire.PictureLive
-	case fault.Of(err).Message == screen.ErrLocked.Message:
+	case errors.Is(err, screen.ErrLocked):
 		return wire.PictureLocked
-	case fault.Of(err).Message == screen.ErrOff.Message:
+	case errors.Is(err, screen.ErrOff):
 		return wire.PictureOff
-	case fault.Of(err).Message == screen.ErrNoDisplay.Message:
+	case errors.Is(err, screen.ErrNoDisplay):
 		return wire.PictureNoDisplay
 	}
 	return wire.PictureFailed
@@ -198,7 +198,7 @@ func (s *server) open(now time.Time) error {
 		c, err = s.src.Open(0)
 	}
 	if err != nil {
-		if fault.Of(err).Message == screen.ErrWayland.Message {
+		if errors.Is(err, screen.ErrWayland) {
 			return err
 		}
 		s.state = stateOf(err)

@@ -240,15 +240,11 @@ const (
 	askAgain
 )
 
-// says reports whether err is one of the faults of package screen, which may
-// carry a cause.
-func says(err error, which *fault.Error) bool { return fault.Of(err).Message == which.Message }
-
 func refusalOfDisplay(err error) consent.Refusal {
 	switch {
-	case says(err, screen.ErrWayland):
+	case errors.Is(err, screen.ErrWayland):
 		return consent.Wayland
-	case says(err, screen.ErrNoDisplay):
+	case errors.Is(err, screen.ErrNoDisplay):
 		return consent.NoDisplay
 	case fault.KindOf(err) == fault.Unsupported:
 		return consent.SystemUnsupported

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"daypass/backend/fault"
 	"daypass/hostsvc/screen"
 	"daypass/hostsvc/screen/screentest"
 
@@ -129,4 +130,18 @@ func BenchmarkX11Grab(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What stands between is told apart by errors.Is, also when it carries a cause:
+// a locked screen is not a missing one.
+func TestStatesAreToldApart(t *testing.T) {
+	all := []*fault.Error{screen.ErrLocked, screen.ErrOff, screen.ErrNoDisplay, screen.ErrWayland}
+	for _, a := range all {
+		caused := fault.Wrap(errors.New("cause"), a.Kind, a.Op, a.Message, a.Hint)
+		for _, b := range all {
+			if errors.Is(a, b) != (a == b) || errors.Is(caused, b) != (a == b) {
+				t.Errorf("%q is %q", a.Message, b.Message)
+			}
+		}
+	}
 }

@@ -111,14 +111,15 @@ func (f *Frame) Bytes(y, x0, x1 int) []byte {
 // Bounds returns the frame's rectangle.
 func (f *Frame) Bounds() image.Rectangle { return image.Rect(0, 0, f.W, f.H) }
 
-// What can stand between a display and its picture.
+// What can stand between a display and its picture. Each has an operation of
+// its own, so that errors.Is tells them apart.
 var (
 	// ErrLocked says that the session is locked.
-	ErrLocked = fault.New(fault.Unsupported, "screen.capture", "The remote computer's session is locked.", "Ask the customer to unlock it.")
+	ErrLocked = fault.New(fault.Unsupported, "screen.locked", "The remote computer's session is locked.", "Ask the customer to unlock it.")
 	// ErrOff says that the display sleeps.
-	ErrOff = fault.New(fault.Unsupported, "screen.capture", "The remote computer's display is switched off to save power.", "Move the pointer or press a key to wake it.")
+	ErrOff = fault.New(fault.Unsupported, "screen.off", "The remote computer's display is switched off to save power.", "Move the pointer or press a key to wake it.")
 	// ErrNoDisplay says that there is no display at all.
-	ErrNoDisplay = fault.New(fault.Unsupported, "screen.capture", "The remote computer has no display that could be shown.", "Ask the customer to log in at the desktop and start the program there.")
+	ErrNoDisplay = fault.New(fault.Unsupported, "screen.none", "The remote computer has no display that could be shown.", "Ask the customer to log in at the desktop and start the program there.")
 	// ErrWayland says that the desktop does not let programs see the screen.
-	ErrWayland = fault.New(fault.Unsupported, "screen.capture", "The remote computer's desktop runs on Wayland, which does not let Daypass see the screen.", "Ask the customer to log out and choose an X11 (Xorg) session at the login screen.")
+	ErrWayland = fault.New(fault.Unsupported, "screen.wayland", "The remote computer's desktop runs on Wayland, which does not let Daypass see the screen.", "Ask the customer to log out and choose an X11 (Xorg) session at the login screen.")
 )

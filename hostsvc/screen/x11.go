@@ -435,7 +435,7 @@ func (c *x11Capture) check() {
 	state := c.look()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if errors.Is(c.state, ErrNoDisplay) && c.changed || c.state == state {
+	if errors.Is(c.state, ErrNoDisplay) && c.changed || errors.Is(c.state, state) {
 		return
 	}
 	if state == nil {
