@@ -11,7 +11,7 @@ import (
 
 // openMail hands the address to the desktop's opener and waits for its verdict:
 // unlike Wails' own way it says when there is no mail program.
-func openMail(_ context.Context, address string) error {
+func openMail(ctx context.Context, address string) error {
 	if !strings.HasPrefix(address, "mailto:") {
 		return errors.New("not a mail address")
 	}
@@ -19,7 +19,8 @@ func openMail(_ context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, address) // an argument, never a shell
+	// An argument, never a shell; the mail program outlives what asked for it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, address)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -30,6 +31,8 @@ func openMail(_ context.Context, address string) error {
 		if err != nil {
 			return fmt.Errorf("xdg-open: %w", err)
 		}
+	case <-ctx.Done():
+		return ctx.Err()
 	case <-time.After(5 * time.Second):
 		// Some openers stay as long as the program they started.
 	}

@@ -10,4 +10,7 @@ if [ ! -x "$bin" ]; then
 	mkdir -p build/cache
 	(cd build/tools && go build -o "$bin" github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
 fi
-exec "$bin" run --build-tags desktop,production,webkit2_41 ./...
+# What is released first, then what only tests and the laboratory build.
+for tags in desktop,production,webkit2_41 desktop,production,webkit2_41,lab,e2e; do
+	"$bin" run --build-tags "$tags" ./...
+done

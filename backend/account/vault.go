@@ -196,7 +196,7 @@ func ringKey(ring Ring, user string, exists bool) ([]byte, error) {
 		}
 		// Read it back: some keyrings take a secret and keep it nowhere.
 		if s, err = ring.Get(user); err != nil {
-			return nil, fmt.Errorf("account: the keyring did not keep the key: %v", err)
+			return nil, fmt.Errorf("account: the keyring did not keep the key: %w", err)
 		}
 	} else if err != nil {
 		return nil, err

@@ -314,7 +314,7 @@ func (d *Desk) linkEvent(l *live, c *conn, e peer.Event) {
 		}
 	}
 	if e.NewInstance && c.remote != nil {
-		d.sendOpen(l, c)
+		_ = d.sendOpen(l, c) // logged there; the state of the link says the rest
 	}
 	if e.Fresh {
 		if s := c.screen.Load(); s != nil {

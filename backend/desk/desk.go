@@ -7,6 +7,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -412,7 +413,7 @@ func (d *Desk) start() {
 	read("language", &language)
 	read("mail", &mailJSON)
 	if err != nil {
-		st.Close()
+		err = errors.Join(err, st.Close())
 		d.post(func() { d.fail(err) })
 		return
 	}

@@ -80,7 +80,7 @@ func (in Invite) customer() (session.Customer, error) {
 	if c.Email, err = mail.ParseAddress(in.Email); err != nil {
 		return c, err
 	}
-	ok := false
+	var ok bool
 	if c.Name, ok = plain(in.Name, session.MaxName); !ok {
 		return c, fault.New(fault.Invalid, "session.name", "The name is too long or holds characters that cannot be shown.", "Use 80 characters at most.")
 	}

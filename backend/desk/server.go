@@ -127,8 +127,7 @@ func (d *Desk) useEmbedded(lan string) error {
 	}
 	u, err := url.Parse(e.URL())
 	if err != nil {
-		e.Close(d.ctx)
-		return fault.Wrap(err, fault.Internal, "setup.embedded", "The server inside Daypass has no usable address.", "Restart Daypass.")
+		return fault.Wrap(errors.Join(err, e.Close(d.ctx)), fault.Internal, "setup.embedded", "The server inside Daypass has no usable address.", "Restart Daypass.")
 	}
 	return d.do(func() error {
 		d.embedded = e
@@ -515,7 +514,11 @@ func (d *Desk) offline(err error) {
 // carry moves messages and events between mailbox and loop until ctx is done.
 func (d *Desk) carry(ctx context.Context, sig Signaling) {
 	box := sig.OpenMailbox(ctx)
-	defer box.Close()
+	defer func() {
+		if err := box.Close(); err != nil {
+			d.log.Debug("mailbox closed", "error", err)
+		}
+	}()
 	defer d.boxNow.CompareAndSwap(&box, nil)
 	if err := d.do(func() error {
 		if d.sig != sig {

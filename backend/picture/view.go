@@ -91,10 +91,6 @@ func (v *viewState) room(n int) bool {
 	return true
 }
 
-func (v *viewState) pending() bool {
-	return v.shapeNew || v.pointerNew || v.any || v.full
-}
-
 // Next blocks until the page can be told something newer, then appends one
 // view message (frame, cursor shape or pointer position) to dst[:0] and
 // returns it. A frame always brings the page to the newest state: by the
@@ -175,7 +171,7 @@ func (s *Screen) takeFrame(dst []byte) []byte {
 	dst = le.AppendUint16(dst, 0) // nops, below
 	dst = le.AppendUint32(dst, v.seq)
 	dst = le.AppendUint32(dst, 0)
-	n := 0
+	var n int
 	switch {
 	case v.full:
 		dst, n = appendRaw(dst, s.surface, b), 1

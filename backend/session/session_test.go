@@ -169,8 +169,22 @@ func TestLostHostOpensTheInvitationAgain(t *testing.T) {
 // without an activation.
 func TestNoFactRevivesASession(t *testing.T) {
 	facts := []Fact{
-		Answer{}, Choose{}, Lost{}, CodeShown{}, WrongCode{}, Activate{}, Cancel{}, AskEnd{By: Technician}, AskEnd{By: LeadA},
-		End{By: grant.ByCustomer}, Receipt{Clean: true}, NoReceipt{}, RightsChanged{Rights: grant.All}, Lapse{}, PutAway{}, Note{},
+		Answer{},
+		Choose{},
+		Lost{},
+		CodeShown{},
+		WrongCode{},
+		Activate{},
+		Cancel{},
+		AskEnd{By: Technician},
+		AskEnd{By: LeadA},
+		End{By: grant.ByCustomer},
+		Receipt{Clean: true},
+		NoReceipt{},
+		RightsChanged{Rights: grant.All},
+		Lapse{},
+		PutAway{},
+		Note{},
 	}
 	rank := map[State]int{Invited: 0, Answered: 0, Pairing: 0, Active: 1, Ending: 2, Ended: 3, Unconfirmed: 3, Removed: 4}
 	type key struct {

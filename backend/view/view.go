@@ -120,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 	if slices.Contains(s.origins, "") || slices.Contains(s.origins, "*") || slices.Contains(s.origins, "null") {
 		return nil, fault.New(fault.Internal, "view.new", "The picture cannot be shown.", "Restart Daypass.")
 	}
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		log.Warn("no loopback port for the picture: polls only", "err", err)
 		return s, nil
@@ -331,7 +331,7 @@ func (s *Server) pollAttach(w http.ResponseWriter, _ *http.Request, st *Stream) 
 		return
 	}
 	a.setBox(box, taken)
-	fmt.Fprintf(w, "%d", a.number) // the page may be gone; the next one attaches anew
+	_, _ = fmt.Fprintf(w, "%d", a.number) // the page may be gone; the next one attaches anew
 }
 
 func (s *Server) pollNext(w http.ResponseWriter, r *http.Request, st *Stream) {

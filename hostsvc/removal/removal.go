@@ -152,9 +152,6 @@ func (it Item) check() error {
 // Dir returns the state folder.
 func (j *Journal) Dir() string { return j.dir }
 
-// Items returns what is listed.
-func (j *Journal) Items() []Item { return slices.Clone(j.items) }
-
 // Add lists one thing, durably. Call it BEFORE the thing is put there. A thing
 // that is listed already is not listed twice.
 func (j *Journal) Add(it Item) error {

@@ -129,10 +129,4 @@ func (c *content) show(fill int) {
 	c.draw()
 }
 
-func (c *content) isLit() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lit
-}
-
 func (c *content) close() { c.x.Close() }

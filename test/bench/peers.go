@@ -42,7 +42,7 @@ func startDaypass(s *stage, bin string) error {
 		}
 	}
 	account := filepath.Join(s.dir, "account")
-	b, err := exec.Command(filepath.Join(bin, "daypass-signaling"), "admin", "create", "--data", data, "--email", "bench@example.org").Output()
+	b, err := exec.CommandContext(ctx, filepath.Join(bin, "daypass-signaling"), "admin", "create", "--data", data, "--email", "bench@example.org").Output()
 	if err != nil {
 		return fmt.Errorf("admin create: %w", err)
 	}
@@ -56,7 +56,7 @@ func startDaypass(s *stage, bin string) error {
 		return fmt.Errorf("%w: %s", err, s.log("relay"))
 	}
 	r, w := io.Pipe()
-	host := exec.Command("ip", "netns", "exec", ns("h"), filepath.Join(bin, "daypass-lab-host"), "run", "--headless")
+	host := exec.CommandContext(context.Background(), "ip", "netns", "exec", ns("h"), filepath.Join(bin, "daypass-lab-host"), "run", "--headless")
 	home := filepath.Join(s.dir, "home-host")
 	if err := os.MkdirAll(home+"/run", 0o700); err != nil {
 		return err
@@ -98,10 +98,4 @@ func startTiger(s *stage, _ string) error {
 	}
 	s.start("viewer", "v", []string{"DISPLAY=" + s.b}, "xtigervncviewer", "-SecurityTypes=None", "-RemoteResize=0", "-AlertOnFatalError=0", hostIP+"::5900")
 	return nil
-}
-
-func (s *stage) stopPeer() {
-	for _, r := range []string{"viewer", "host", "relay"} {
-		s.endRole(r)
-	}
 }

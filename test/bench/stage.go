@@ -44,7 +44,7 @@ func cleanup() {
 }
 
 func run(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), name, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
@@ -130,7 +130,7 @@ func (s *stage) network() {
 
 // sent is what left a namespace so far, in bytes.
 func (s *stage) sent(role string) float64 {
-	out, err := exec.Command("ip", "netns", "exec", ns(role), "cat", "/sys/class/net/eth0/statistics/tx_bytes").Output()
+	out, err := exec.CommandContext(context.Background(), "ip", "netns", "exec", ns(role), "cat", "/sys/class/net/eth0/statistics/tx_bytes").Output()
 	check(err)
 	n, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	check(err)
@@ -142,7 +142,7 @@ func (s *stage) xvfb(name string, w, h int) string {
 	check(os.MkdirAll(d, 0o700))
 	r, wr, err := os.Pipe()
 	check(err)
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", w, h), "-fbdir", d, "-nolisten", "tcp", "-ac", "-noreset", "-dpi", "96")
+	cmd := exec.CommandContext(context.Background(), "Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", w, h), "-fbdir", d, "-nolisten", "tcp", "-ac", "-noreset", "-dpi", "96")
 	cmd.ExtraFiles = []*os.File{wr}
 	s.launch(cmd, "x"+name)
 	wr.Close()
@@ -159,7 +159,7 @@ func (s *stage) start(role, space string, env []string, name string, args ...str
 	if space != "" {
 		full = append([]string{"ip", "netns", "exec", ns(space)}, full...)
 	}
-	cmd := exec.Command(full[0], full[1:]...)
+	cmd := exec.CommandContext(context.Background(), full[0], full[1:]...)
 	home := filepath.Join(s.dir, "home-"+role)
 	for _, d := range []string{home, home + "/run"} {
 		check(os.MkdirAll(d, 0o700))

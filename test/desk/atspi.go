@@ -39,7 +39,7 @@ func (d *Desk) Eyes() *Eyes {
 		if err != nil {
 			return false
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		if s.Auth(nil) != nil || s.Hello() != nil {
 			return false
 		}
@@ -56,7 +56,7 @@ func (d *Desk) Eyes() *Eyes {
 	if err := errors.Join(c.Auth(nil), c.Hello()); err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(func() { c.Close() })
+	d.t.Cleanup(func() { _ = c.Close() })
 	return &Eyes{conn: c, d: d}
 }
 

@@ -83,7 +83,7 @@ func New(t testing.TB, o Options) *Desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", o.Width, o.Height), "-nolisten", "tcp", "-ac", "-noreset", "-dpi", "96", "+extension", "RANDR")
+	cmd := exec.CommandContext(context.Background(), "Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", o.Width, o.Height), "-nolisten", "tcp", "-ac", "-noreset", "-dpi", "96", "+extension", "RANDR")
 	cmd.ExtraFiles = []*os.File{w}
 	d.start(cmd, "xvfb")
 	w.Close()
@@ -242,9 +242,6 @@ func (p *Proc) Running() bool {
 
 // Done is closed when the program has ended.
 func (p *Proc) Done() <-chan struct{} { return p.done }
-
-// Err is how the program ended; valid once Done is closed.
-func (p *Proc) Err() error { return p.err }
 
 // Kill ends the program and everything it started, at once.
 func (p *Proc) Kill() {

@@ -103,7 +103,7 @@ func sweep(tb testing.TB) {
 }
 
 func ip(args ...string) error {
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return nil
@@ -167,7 +167,7 @@ func (l *Lab) Readdress(node string, addr netip.Prefix) {
 func (l *Lab) Slow(node, netem string) {
 	l.tb.Helper()
 	args := append([]string{"-n", l.hub, "qdisc", "replace", "dev", l.port(node), "root", "netem"}, strings.Fields(netem)...)
-	if out, err := exec.Command("tc", args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "tc", args...).CombinedOutput(); err != nil {
 		l.tb.Fatalf("tc %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 }
