@@ -183,7 +183,7 @@ func (d *Desk) start(cmd *exec.Cmd, name string) *Proc {
 	}
 	f.Close()
 	d.procs = append(d.procs, p)
-	go func() { p.err = cmd.Wait(); close(p.done) }()
+	go func() { _ = cmd.Wait(); close(p.done) }() // how it ended, its log says
 	return p
 }
 
