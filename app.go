@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	wails "github.com/wailsapp/wails/v2/pkg/runtime"
@@ -26,6 +29,9 @@ type app struct {
 	ctx    context.Context
 	ready  bool // the page listens
 	german bool
+	failed error // why the program ends, when it failed
+
+	toldToEnd chan os.Signal // by the system or from a terminal
 
 	leaving atomic.Bool // the person said yes, or a signal came
 	asking  atomic.Bool
@@ -36,7 +42,16 @@ var (
 	_ console.Window = (*app)(nil)
 )
 
+// hearSignals makes this program the only one who hears that it is to end.
+// Wails listens as well and would close the window as its button does, which
+// asks: nobody is there to answer.
+func (a *app) hearSignals() {
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	signal.Notify(a.toldToEnd, os.Interrupt, syscall.SIGTERM)
+}
+
 func (a *app) startup(ctx context.Context) {
+	a.hearSignals()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ctx = ctx
@@ -141,6 +156,15 @@ func (a *app) Quit() {
 func (a *app) quitNow() {
 	a.leaving.Store(true)
 	a.Quit()
+}
+
+// fail closes without asking; the program ends with err, after everything was
+// put away.
+func (a *app) fail(err error) {
+	a.mu.Lock()
+	a.failed = err
+	a.mu.Unlock()
+	a.quitNow()
 }
 
 // Confirm asks natively.

@@ -51,9 +51,7 @@ func (f *labFlags) start(ctx context.Context, d *desk.Desk, a *app) {
 	fmt.Fprintln(os.Stderr, "daypass-lab: this build runs a session without a person and is never released")
 	go func() {
 		if err := f.run(ctx, d, a); err != nil && ctx.Err() == nil {
-			e := fault.Of(err)
-			fmt.Fprintln(os.Stderr, "daypass-lab:", e.Message, e.Hint, e.Err)
-			os.Exit(1)
+			a.fail(err)
 		}
 	}()
 }

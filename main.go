@@ -13,11 +13,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/wailsapp/wails/v2"
 	"github.com/wailsapp/wails/v2/pkg/logger"
@@ -111,11 +109,17 @@ func run() error {
 	a.desk = d
 	services := console.New(d, a, console.About{Version: version.Version, Licences: licences(), LogPath: logPath}, systemChecks)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	a.toldToEnd = make(chan os.Signal, 1)
+	a.hearSignals()
 	go func() {
-		<-ctx.Done()
-		a.quitNow()
+		select {
+		case <-a.toldToEnd:
+			stop()
+			a.quitNow()
+		case <-ctx.Done():
+		}
 	}()
 	f.lab.start(ctx, d, a)
 
@@ -123,6 +127,11 @@ func run() error {
 	stop()
 	d.Close()
 	log.Info("daypass ends")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil && a.failed != nil {
+		return a.failed
+	}
 	if err != nil {
 		return fault.Wrap(err, fault.Unsupported, "main", "The window could not be opened.", "Daypass needs a graphical session and WebKitGTK 4.1.")
 	}

@@ -14,7 +14,9 @@ import (
 	"daypass/backend/desk"
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 	"daypass/backend/mail"
+	"daypass/backend/session"
 	"daypass/backend/store"
 )
 
@@ -511,9 +513,14 @@ func (h *History) Timeline(id string) (Timeline, error) {
 	}
 	entries, v, err := h.desk.Timeline(g)
 	out := Timeline{Rows: []TimelineRow{}}
+	removal := h.desk.RemovalSigned(g)
 	for i := range entries {
 		e := &entries[i]
-		out.Rows = append(out.Rows, TimelineRow{At: e.At.UnixMilli(), Actor: e.Actor, Kind: e.Kind, Text: e.Text, SignedBy: e.SignedBy()})
+		by := e.SignedBy()
+		if removal && e.Kind == session.KindRemoved {
+			by = append(by, string(journal.Host)) // not the entry, but what it says: grant.Removed
+		}
+		out.Rows = append(out.Rows, TimelineRow{At: e.At.UnixMilli(), Actor: e.Actor, Kind: e.Kind, Text: e.Text, SignedBy: by})
 	}
 	out.Verdict = Verdict{OK: v.OK, Text: desk.VerdictWords(v)}
 	return out, crossed(err)

@@ -468,14 +468,22 @@ func expect[M wire.Control](h *host) M {
 // remove is the host's last word, over link and server.
 func (h *host) remove(clean bool, lines ...string) {
 	h.t.Helper()
-	s, err := grant.Sign(h.dev.Ed, grant.ContextRemoved, grant.Removed{Session: h.link.Session, At: time.Now().UTC(), Clean: clean, Report: make([]byte, 32)})
+	s := h.sendRemoved(clean, lines, lines)
+	h.until0(func(ctx context.Context) error { return h.box.Removed(ctx, s) })
+}
+
+// sendRemoved signs one list and sends another, over the link alone.
+func (h *host) sendRemoved(clean bool, signed, lines []string) grant.Signed {
+	h.t.Helper()
+	sum := grant.HashReport(signed)
+	s, err := grant.Sign(h.dev.Ed, grant.ContextRemoved, grant.Removed{Session: h.link.Session, At: time.Now().UTC(), Clean: clean, Report: sum[:]})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if h.conn != nil {
 		h.send(&wire.Removed{Removed: s, Lines: lines})
 	}
-	h.until0(func(ctx context.Context) error { return h.box.Removed(ctx, s) })
+	return s
 }
 
 // pair brings a session to active, over everything that is real.
@@ -615,6 +623,9 @@ func TestASessionFromInvitationToRemoval(t *testing.T) {
 	if y.Removal.State != "clean" || len(y.Removal.Lines) != 2 || !y.Verbs.PutAway || y.Verbs.End {
 		t.Fatalf("%+v", y)
 	}
+	if id, err := grant.ParseID(x.ID); err != nil || !b.d.RemovalSigned(id) {
+		t.Error("the host's signature over its removal was not kept")
+	}
 	k := kinds(t, b, x.ID)
 	for _, want := range []string{"created answered chosen code_shown activated", "remote_opened", "clipboard_sent clipboard_fetched rights paused", "end_requested", "removed"} {
 		if !strings.Contains(k, want) {
@@ -711,6 +722,56 @@ func TestServerGoneDoesNotDisturbARunningSession(t *testing.T) {
 	h.remove(true, "all")
 	b.session("removed", x.ID, func(s desk.Session) bool { return s.State == "removed" })
 	b.until("place free", func(x desk.Snapshot) bool { return x.Limits.Mine.Used == 0 })
+}
+
+func TestAServerThatLostTheSessionIsSaidAndEndsNothingHere(t *testing.T) {
+	s := signalingtest.Start(t)
+	b := newBench(t)
+	b.ready(s)
+	old, dir := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "new")
+	if err := server.Backup(t.Context(), s.Config.DataDir, old); err != nil {
+		t.Fatal(err)
+	}
+	x := b.create()
+	h := pair(b, x)
+	s.Down(t)
+	if err := server.Restore(t.Context(), old, dir); err != nil {
+		t.Fatal(err)
+	}
+	s.Config.DataDir, s.Config.Listen = dir, s.Address.Host
+	s.Up(t)
+	b.online()
+	y := b.session("told", x.ID, func(s desk.Session) bool { return s.Fault != nil })
+	if y.State != "active" || !strings.Contains(y.Fault.Message, "does not know this session") || !y.Verbs.End {
+		t.Fatalf("%+v %+v", y, y.Fault)
+	}
+	if _, err := b.d.OpenRemote(x.ID, false); err != nil { // the link goes on
+		t.Fatal(err)
+	}
+	expect[*wire.Open](h)
+	if err := b.d.End(x.ID); err != nil {
+		t.Fatal(err)
+	}
+	expect[*wire.End](h)
+	h.sendRemoved(true, []string{"removed: all"}, []string{"removed: all"})
+	b.session("removed", x.ID, func(s desk.Session) bool { return s.State == "removed" && s.Removal.State == "clean" })
+}
+
+func TestAListThatTheHostDidNotSignIsLeftOut(t *testing.T) {
+	s := signalingtest.Start(t)
+	b := newBench(t)
+	b.ready(s)
+	x := b.create()
+	h := pair(b, x)
+	if err := b.d.End(x.ID); err != nil {
+		t.Fatal(err)
+	}
+	expect[*wire.End](h)
+	h.sendRemoved(true, []string{"removed: the program"}, []string{"removed: the program", "removed: what was never there"})
+	y := b.session("removed", x.ID, func(s desk.Session) bool { return s.State == "removed" })
+	if len(y.Removal.Lines) != 0 || !strings.Contains(kinds(t, b, x.ID), "removal_list_refused removed") {
+		t.Errorf("%+v; %s", y.Removal, kinds(t, b, x.ID))
+	}
 }
 
 func TestWrongCodesCostTriesAndLock(t *testing.T) {

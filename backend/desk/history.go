@@ -35,6 +35,21 @@ func (d *Desk) Timeline(id grant.ID) ([]journal.Entry, journal.Verdict, error) {
 	return entries, journal.Verify(entries, journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, row.Head), nil
 }
 
+// RemovalSigned reports whether the host's own signature over its removal is
+// kept for the session, and is by the key that was pinned.
+func (d *Desk) RemovalSigned(id grant.ID) bool {
+	st, err := d.opened()
+	if err != nil {
+		return false
+	}
+	row, err := st.Get(d.ctx, id)
+	if err != nil || row.Session.Receipt == nil {
+		return false
+	}
+	var r grant.Removed
+	return grant.Open(row.HostKey, grant.ContextRemoved, *row.Session.Receipt, &r) == nil && r.Session == id
+}
+
 func (d *Desk) opened() (*store.Store, error) {
 	var st *store.Store
 	if err := d.look(func() error {

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -478,7 +479,12 @@ func (d *Desk) receipt(l *live, s grant.Signed, lines []string) {
 		d.log.Warn("receipt not by the pinned host", "session", l.id(), "error", err)
 		return
 	}
-	d.must(l, session.Receipt{Clean: r.Clean, Lines: lines})
+	if hash := grant.HashReport(lines); len(lines) > 0 && !bytes.Equal(hash[:], r.Report) {
+		d.log.Warn("the removal's list is not the one that the host signed", "session", l.id())
+		d.note(l, session.ConsoleA, "removal_list_refused", "The list of what was removed is not the one that the computer signed. It is left out.")
+		lines = nil
+	}
+	d.must(l, session.Receipt{Clean: r.Clean, Lines: lines, Fact: &s})
 	d.refreshSoon()
 }
 

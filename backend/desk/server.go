@@ -18,6 +18,7 @@ import (
 	"daypass/backend/fault"
 	"daypass/backend/grant"
 	"daypass/backend/rendezvous"
+	"daypass/backend/session"
 )
 
 const (
@@ -621,6 +622,45 @@ func (d *Desk) refresh(ctx context.Context, sig Signaling) {
 				delete(d.foreign, id)
 			}
 		}
+		for id, l := range d.live {
+			switch {
+			case seen[id]:
+				if l.fault != nil && l.fault.Op == opForgotten {
+					l.fault = nil
+				}
+			case l.row.Session.State.Live():
+				d.forgotten(sig, id)
+			}
+		}
+	})
+}
+
+// opForgotten marks the fault of a session that the server does not know.
+const opForgotten = "session.forgotten"
+
+// forgotten says so when the server does not know a session of ours: its data
+// were lost, or replaced by an older copy. Nothing ends here by that: the
+// technician decides, and a running link goes on.
+func (d *Desk) forgotten(sig Signaling, id grant.ID) {
+	d.async(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+		defer cancel()
+		if _, err := sig.Session(ctx, id); fault.KindOf(err) != fault.NotFound {
+			return
+		}
+		d.post(func() {
+			l := d.live[id]
+			if l == nil || l.fault != nil || !l.row.Session.State.Live() {
+				return
+			}
+			f := fault.New(fault.NotFound, opForgotten, "The server does not know this invitation any more.", "Cancel it and start a new session.")
+			if l.row.Session.State == session.Active {
+				f = fault.New(fault.NotFound, opForgotten, "The server does not know this session any more.",
+					"End it and start a new one. The customer's program removes itself when it hears of this, at the latest when its 24 hours are over.")
+			}
+			l.fault = FaultOf(f)
+			d.dirty = true
+		})
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
 	"errors"
@@ -166,6 +167,12 @@ type Ended struct {
 	Session ID        `json:"session"`
 	By      EndedBy   `json:"by"`
 	At      time.Time `json:"at"`
+}
+
+// HashReport is what Removed.Report holds: SHA-256 over the report's lines, each
+// ended by a newline.
+func HashReport(lines []string) [32]byte {
+	return sha256.Sum256([]byte(strings.Join(lines, "\n") + "\n"))
 }
 
 // EndedBy names who or what ended a session.

@@ -127,9 +127,10 @@ type Session struct {
 	EndedAt    time.Time     `json:"ended_at,omitzero"`
 	EndedBy    grant.EndedBy `json:"ended_by,omitempty"`
 	WasActive  bool          `json:"was_active,omitempty"`
-	Clean      bool          `json:"clean,omitempty"`  // host said that nothing is left
-	Report     []string      `json:"report,omitempty"` // removal report, line by line
-	Put        bool          `json:"put,omitempty"`    // put away: not shown among the sessions any more
+	Clean      bool          `json:"clean,omitempty"`   // host said that nothing is left
+	Report     []string      `json:"report,omitempty"`  // removal report, line by line
+	Receipt    *grant.Signed `json:"receipt,omitempty"` // grant.Removed as the host signed it
+	Put        bool          `json:"put,omitempty"`     // put away: not shown among the sessions any more
 }
 
 // Actor is who caused a fact.
@@ -245,6 +246,7 @@ type (
 	Receipt struct {
 		Clean bool
 		Lines []string
+		Fact  *grant.Signed // grant.Removed, checked by the caller; kept as evidence
 	}
 	// NoReceipt: the host did not say anything in time.
 	NoReceipt struct{}
@@ -459,7 +461,7 @@ func (f Receipt) apply(s *Session, at time.Time) ([]Effect, error) {
 		s.EndedAt, s.EndedBy = at, grant.ByCustomer
 		fx = append(fx, Record{CustomerA, KindEnded, endWords(grant.ByCustomer, true)})
 	}
-	s.State, s.Clean, s.Report = Removed, f.Clean, f.Lines
+	s.State, s.Clean, s.Report, s.Receipt = Removed, f.Clean, f.Lines, f.Fact
 	text := "The host removed itself; nothing is left on the computer."
 	if !f.Clean {
 		text = "The host could not remove everything: " + strings.Join(f.Lines, "; ")

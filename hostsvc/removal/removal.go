@@ -9,7 +9,6 @@ package removal
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,7 +209,7 @@ func (r Report) Hash() [32]byte { return HashLines(r.Lines()) }
 
 // HashLines is the hash of lines as Report.Hash makes it.
 func HashLines(lines []string) [32]byte {
-	return sha256.Sum256([]byte(strings.Join(lines, "\n") + "\n"))
+	return grant.HashReport(lines)
 }
 
 // Run removes everything listed, the newest first and the state folder with
