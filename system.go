@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
 
 	_ "embed"
@@ -19,8 +18,12 @@ import (
 	"daypass/signaling/server"
 )
 
-//go:embed build/appicon.png
-var icon []byte
+var (
+	//go:embed build/appicon.png
+	icon []byte
+	//go:embed build/licences.json
+	licenceList []byte
+)
 
 var (
 	errNoWindow = errors.New("the window is not open yet")
@@ -113,33 +116,12 @@ func systemChecks() []console.Check {
 	return out
 }
 
-// licences lists the Go modules in this program. Their kinds are kept by the
-// rules for dependencies: permissive ones only.
+// licences lists the works of others in Daypass's programs and its page, as
+// build/licences found them, and Go itself.
 func licences() []console.Licence {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return []console.Licence{}
-	}
 	out := []console.Licence{}
-	for _, m := range info.Deps {
-		out = append(out, console.Licence{Name: m.Path, Version: m.Version, Licence: licenceOf(m.Path)})
+	if err := json.Unmarshal(licenceList, &out); err != nil {
+		panic("build/licences.json: " + err.Error()) // part of the program; test/law compares it
 	}
-	slices.SortFunc(out, func(a, b console.Licence) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
-// licenceOf knows the kinds by the owner's habit; what it does not know says
-// where to look.
-func licenceOf(path string) string {
-	for prefix, kind := range map[string]string{
-		"golang.org/x/": "BSD-3-Clause", "github.com/pion/": "MIT", "github.com/wailsapp/": "MIT", "github.com/coder/websocket": "ISC",
-		"github.com/flynn/noise": "BSD-3-Clause", "github.com/gtank/ristretto255": "BSD-3-Clause", "filippo.io/edwards25519": "BSD-3-Clause",
-		"github.com/mattn/": "MIT", "github.com/zalando/go-keyring": "MIT", "github.com/wneessen/go-mail": "MIT", "github.com/klauspost/compress": "BSD-3-Clause",
-		"github.com/godbus/dbus": "BSD-2-Clause", "github.com/leaanthony/": "MIT", "github.com/google/uuid": "BSD-3-Clause", "github.com/gorilla/websocket": "BSD-3-Clause",
-	} {
-		if strings.HasPrefix(path, prefix) {
-			return kind
-		}
-	}
-	return "see its repository"
+	return append(out, console.Licence{Name: "Go", Version: runtime.Version(), Licence: "BSD-3-Clause"})
 }

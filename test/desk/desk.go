@@ -62,7 +62,6 @@ type Proc struct {
 	Cmd  *exec.Cmd
 	Log  string
 	done chan struct{}
-	err  error
 }
 
 // New starts a desk and registers its end with the test.

@@ -329,6 +329,15 @@ func TestNothingNamesAMachineOrARegistry(t *testing.T) {
 	}
 }
 
+// The About page names what others made, completely, and all of it may be used.
+func TestLicencesAreTrueAndPermissive(t *testing.T) {
+	cmd := exec.Command("go", "run", "./build/licences", "-check")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestModuleHasNoReplace(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
