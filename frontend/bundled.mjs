@@ -15,4 +15,4 @@ for (const out of Array.isArray(result) ? result : [result]) {
     for (const [id, module] of Object.entries(chunk.modules)) if (module.renderedLength > 0) seen(id.replace(/^\0/, ''))
   }
 }
-console.log([...packages].sort().join('\n'))
+process.stdout.write([...packages].sort().join('\n') + '\n')
