@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/hostsvc/screen/screentest"
 
 	"go.uber.org/goleak"
 )
@@ -20,36 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func server(t *testing.T) string {
 	t.Helper()
-	for _, tool := range []string{"Xvfb", "xclip", "xsel"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "64x64x24", "-nolisten", "tcp", "-noreset")
-	x.ExtraFiles = []*os.File{w}
-	if err := x.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	t.Cleanup(func() {
-		_ = x.Process.Kill() // it may have ended
-		_ = x.Wait()
-	})
-	var number []byte
-	for b := make([]byte, 1); ; number = append(number, b[0]) {
-		if n, err := r.Read(b); err != nil || n != 1 {
-			t.Fatalf("no display: %v", err)
-		}
-		if b[0] == '\n' {
-			break
-		}
-	}
-	return ":" + strings.TrimSpace(string(number))
+	screentest.Need(t, "xclip", "xsel")
+	return screentest.Xvfb(t, "64x64")
 }
 
 func open(t *testing.T, display string) *x11 {

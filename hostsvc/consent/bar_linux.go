@@ -142,26 +142,7 @@ func (b *bar) close() {
 
 func (b *bar) run(f *faces) {
 	defer close(b.done)
-	core := make(chan xgb.Event)
-	stop := make(chan struct{})
-	var pump sync.WaitGroup
-	pump.Go(func() {
-		defer close(core)
-		for {
-			ev, err := b.x.WaitForEvent()
-			if ev == nil && err == nil {
-				return
-			}
-			if ev == nil {
-				b.log.Debug("bar: X error", "err", err)
-				continue
-			}
-			select {
-			case core <- ev:
-			case <-stop:
-			}
-		}
-	})
+	core, end := b.x.pump(b.log)
 	strips := map[xproto.Window]*strip{}
 	defer func() {
 		b.mu.Lock()
@@ -170,9 +151,7 @@ func (b *bar) run(f *faces) {
 			b.hiddenSince = time.Now()
 		}
 		b.mu.Unlock()
-		close(stop)
-		b.x.Close()
-		pump.Wait()
+		end()
 	}()
 	tick := time.NewTicker(barCheck)
 	defer tick.Stop()

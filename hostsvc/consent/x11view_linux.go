@@ -7,7 +7,6 @@ import (
 	"image/draw"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -161,30 +160,9 @@ func (v *x11View) Close() error {
 
 func (v *x11View) run() {
 	defer close(v.done)
-	core := make(chan xgb.Event)
-	stop := make(chan struct{})
-	var pump sync.WaitGroup
-	pump.Go(func() {
-		defer close(core)
-		for {
-			ev, err := v.x.WaitForEvent()
-			if ev == nil && err == nil {
-				return
-			}
-			if ev == nil {
-				v.log.Debug("window: X error", "err", err)
-				continue
-			}
-			select {
-			case core <- ev:
-			case <-stop:
-			}
-		}
-	})
+	core, end := v.x.pump(v.log)
 	defer func() {
-		close(stop)
-		v.x.Close()
-		pump.Wait()
+		end()
 	}()
 	mapped := false
 	tick := time.NewTicker(80 * time.Millisecond)

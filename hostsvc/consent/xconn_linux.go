@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -136,6 +137,35 @@ func (w *wire) next() error {
 	}
 	w.pending = head
 	return nil
+}
+
+// pump hands the core events on, one at a time, until the connection is lost or
+// ended; then the channel is closed. end closes the connection and waits.
+func (x *xconn) pump(log *slog.Logger) (events <-chan xgb.Event, end func()) {
+	core, stop := make(chan xgb.Event), make(chan struct{})
+	var g sync.WaitGroup
+	g.Go(func() {
+		defer close(core)
+		for {
+			ev, err := x.WaitForEvent()
+			if ev == nil && err == nil {
+				return
+			}
+			if ev == nil {
+				log.Debug("consent: X error", "err", err)
+				continue
+			}
+			select {
+			case core <- ev:
+			case <-stop:
+			}
+		}
+	})
+	return core, func() {
+		close(stop)
+		x.Close()
+		g.Wait()
+	}
 }
 
 // initXI finds XInput and says that we speak 2.0.

@@ -3,14 +3,11 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"image"
 	"image/color"
 	"log/slog"
 	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,34 +24,8 @@ import (
 	"daypass/hostsvc/encode"
 	"daypass/hostsvc/input"
 	"daypass/hostsvc/screen"
+	"daypass/hostsvc/screen/screentest"
 )
-
-// xserver starts an X server of this test's own and makes it the process's display.
-func xserver(t *testing.T) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "640x400x24", "-nolisten", "tcp", "-noreset")
-	x.ExtraFiles = []*os.File{w}
-	if err := x.Start(); err != nil {
-		t.Skipf("no X server to test with: %v", err)
-	}
-	w.Close()
-	t.Cleanup(func() {
-		if err := x.Process.Kill(); err != nil {
-			t.Log(err)
-		}
-		_ = x.Wait()
-		r.Close()
-	})
-	n, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("DISPLAY", ":"+strings.TrimSpace(n))
-}
 
 // consoleBox is the console's end of the fake server's mailbox, class 'C'.
 type consoleBox struct {
@@ -81,7 +52,7 @@ func (v *barView) Bar() consent.BarHealth { return v.bar.Bar() }
 // The real bar, link, capture, encoder, decoder, injector and clipboard, on an X server of its own: the picture arrives
 // exactly, the pointer moves, text is set, Stop stops it all, and the end leaves nothing.
 func TestWithARealScreenAndARealLink(t *testing.T) {
-	xserver(t)
+	t.Setenv("DISPLAY", screentest.Xvfb(t, "640x400"))
 	r := newRig(t)
 	log := slog.New(slog.DiscardHandler)
 	bar, err := consent.Open(consent.KindNone, "en", log)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"image"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/wire"
+	"daypass/hostsvc/screen/screentest"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
@@ -29,38 +29,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // desktop starts an X server of its own with a window manager.
 func desktop(t *testing.T) string {
 	t.Helper()
-	for _, tool := range []string{"Xvfb", "openbox", "setxkbmap"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
-	x.ExtraFiles = []*os.File{w}
-	run(t, x)
-	w.Close()
-	number, err := io.ReadAll(io.LimitReader(newline{r}, 8))
-	if err != nil || len(number) == 0 {
-		t.Fatalf("no display: %v", err)
-	}
-	display := ":" + strings.TrimSpace(string(number))
+	screentest.Need(t, "openbox", "setxkbmap")
+	display := screentest.Xvfb(t, "800x600")
 	run(t, exec.Command("openbox"), display)
 	return display
-}
-
-// newline ends at the first one.
-type newline struct{ r io.Reader }
-
-func (n newline) Read(p []byte) (int, error) {
-	k, err := n.r.Read(p[:1])
-	if k == 1 && p[0] == '\n' {
-		return 0, io.EOF
-	}
-	return k, err
 }
 
 func env(display string) []string {
@@ -197,9 +169,7 @@ func typeText(t *testing.T, p *player, s string) {
 // Control+S and returns what is in the file.
 func editor(t *testing.T, display string, p *player, saveKey func(), f func()) string {
 	t.Helper()
-	if _, err := exec.LookPath("mousepad"); err != nil {
-		t.Skip("mousepad is not installed")
-	}
+	screentest.Need(t, "mousepad")
 	file := filepath.Join(t.TempDir(), "text.txt")
 	if err := os.WriteFile(file, []byte("?"), 0o600); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func wait(x *xgb.Conn) {
 // that get errors and events while others begin to use extensions, as capture,
 // input, the bar and the clipboard do in the host.
 func TestInitsDoNotRaceWithConnections(t *testing.T) {
-	display := screentest.Xvfb(t, "320x200x24")
+	display := screentest.Xvfb(t, "320x200")
 	errs := make(chan error)
 	const each = 20
 	go func() {
@@ -70,7 +70,7 @@ func TestInitsDoNotRaceWithConnections(t *testing.T) {
 // TestExtensionErrorsAreAnswered: without a constructor xgb drops the error and
 // the one who asked waits for ever.
 func TestExtensionErrorsAreAnswered(t *testing.T) {
-	x, err := xserver.Dial(screentest.Xvfb(t, "320x200x24"))
+	x, err := xserver.Dial(screentest.Xvfb(t, "320x200"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestTablesStayEmpty(t *testing.T) {
 }
 
 func TestNoSuchScreen(t *testing.T) {
-	if x, err := xserver.Dial(screentest.Xvfb(t, "320x200x24") + ".7"); err == nil {
+	if x, err := xserver.Dial(screentest.Xvfb(t, "320x200") + ".7"); err == nil {
 		wait(x)
 		t.Error("screen 7 of a display with one")
 	}

@@ -3,14 +3,15 @@
 package screentest
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"image"
-	"net"
+	"os"
 	"os/exec"
+	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"daypass/hostsvc/screen"
@@ -20,51 +21,43 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
-// Xvfb starts an X server on the first free display from :21 to :29 and
-// returns its name. Without Xvfb the test fails: capture is not tested
-// otherwise.
+// Need fails the test when a program is not installed: what cannot be tested is
+// not skipped.
+func Need(tb testing.TB, programs ...string) {
+	tb.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			tb.Fatalf("%s is required for this test: build/need.sh run test", p)
+		}
+	}
+}
+
+// Xvfb starts an X server with a screen of that size ("640x480") on a display
+// of its choice and returns its name. It ends with the test.
 func Xvfb(tb testing.TB, size string) string {
 	tb.Helper()
-	path, err := exec.LookPath("Xvfb")
+	Need(tb, "Xvfb")
+	r, w, err := os.Pipe()
 	if err != nil {
-		tb.Fatal("Xvfb is required for this test: apt install xvfb")
+		tb.Fatal(err)
 	}
-	for n := 21; n <= 29; n++ {
-		socket := fmt.Sprintf("/tmp/.X11-unix/X%d", n)
-		answers := func() bool {
-			c, err := (&net.Dialer{}).DialContext(context.Background(), "unix", socket)
-			if err != nil {
-				return false
-			}
-			return c.Close() == nil
-		}
-		if answers() {
-			continue // somebody's
-		}
-		name := fmt.Sprintf(":%d", n)
-		ctx, cancel := context.WithCancel(context.Background())
-		cmd := exec.CommandContext(ctx, path, name, "-screen", "0", size+"x24", "-nolisten", "tcp", "-noreset")
-		if err := cmd.Start(); err != nil {
-			cancel()
-			tb.Fatal(err)
-		}
-		gone := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(gone) }()
-		for up := true; up; {
-			if answers() {
-				tb.Cleanup(func() { cancel(); <-gone })
-				return name
-			}
-			select {
-			case <-gone: // somebody was faster
-				up = false
-			case <-time.After(25 * time.Millisecond):
-			}
-		}
-		cancel()
+	defer r.Close()
+	cmd := exec.CommandContext(context.Background(), "Xvfb", "-displayfd", "3", "-screen", "0", size+"x24", "-nolisten", "tcp", "-noreset")
+	cmd.ExtraFiles = []*os.File{w}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	tb.Fatal("no free display from :21 to :29")
-	return ""
+	tb.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()         // of the signal
+	})
+	number, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		tb.Fatalf("Xvfb found no display: %v", err)
+	}
+	return ":" + strings.TrimSpace(number)
 }
 
 // X is a small X program: one window over the whole display and one that
