@@ -19,6 +19,9 @@ const (
 	// after the one before, make a photographic tile a moving one.
 	motionStreak = 4
 	motionGap    = 250 * time.Millisecond
+	// manyColours in a tile that keeps changing are no text: a dark or plain
+	// part of a film still has that many.
+	manyColours = 112
 	// restTime is how long a lossy tile must be unchanged to be refined.
 	restTime = 350 * time.Millisecond
 
@@ -68,9 +71,12 @@ type encoder struct {
 	aside  []byte
 	est    int // estimate of the open update's bytes on the wire
 
-	pal   palette
-	find  finder
-	moved []image.Rectangle // moving tiles of the open update
+	pal  palette
+	find finder
+	// skipped counts the searches for copies that a film did without.
+	skipped uint
+	moved   []image.Rectangle // moving tiles of the open update
+	exact   []image.Rectangle // what the open update has without loss
 	// deferred says that the last update left its motion to this one, which
 	// therefore may not: motion must not starve.
 	deferred bool
@@ -124,11 +130,12 @@ func (e *encoder) restart() {
 // stream is always made.
 //
 // What is small must not wait for what moves: an update with lossless
-// operations leaves a large moving region to the next one, and between bands of
-// motion pressing is asked whether something new waits; if so the bands left
-// are rest. A nil pressing never presses.
-func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, refine, first bool, pressing func() bool) (u update, rest []image.Rectangle, ok bool, err error) {
-	e.plain, e.aside, e.packed.b, e.est, e.moved = e.plain[:0], e.aside[:0], e.packed.b[:0], 0, e.moved[:0]
+// operations beside a large moving region leaves that region to the next one,
+// and between bands of motion pressing is asked whether something new waits
+// beside the moving regions; if so the bands left are rest. A nil pressing
+// never presses.
+func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, refine, first bool, pressing func([]image.Rectangle) bool) (u update, rest []image.Rectangle, ok bool, err error) {
+	e.plain, e.aside, e.packed.b, e.est, e.moved, e.exact = e.plain[:0], e.aside[:0], e.packed.b[:0], 0, e.moved[:0], e.exact[:0]
 	var tight []image.Rectangle
 	for _, r := range rects {
 		if r = e.shrink(r); !r.Empty() {
@@ -145,7 +152,7 @@ func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, ref
 		}
 	}
 	motion := false
-	if moving := join(e.moved); len(e.plain) > 0 && sum(moving) > splitMotion && !e.deferred {
+	if moving := join(e.moved); e.beside(moving) && sum(moving) > splitMotion && !e.deferred {
 		e.deferred = true
 		rest = append(rest, moving...)
 	} else if e.deferred = false; len(moving) > 0 {
@@ -240,8 +247,8 @@ func (e *encoder) damaged(r image.Rectangle, now time.Time, budget int) image.Re
 			}
 			t.last = ns
 			n := e.pal.gather(e.cur, box)
-			photo := n == 0 && area(box) >= 512
-			if photo && e.motion != nil && (t.streak >= motionStreak || e.thin && area(box) >= 1024) {
+			moving := (n == 0 || n >= manyColours) && t.streak >= motionStreak || n == 0 && e.thin && area(box) >= 1024
+			if moving && e.motion != nil && area(box) >= 512 {
 				// The whole tile moves: cut at the grid, so that regions grow
 				// together and refining finds it.
 				e.moved = append(e.moved, whole)
@@ -249,6 +256,7 @@ func (e *encoder) damaged(r image.Rectangle, now time.Time, budget int) image.Re
 				continue
 			}
 			e.lossless(e.cur, box, n)
+			e.exact = append(e.exact, box)
 			e.accept(box)
 			if box == whole {
 				e.mark(t, false)
@@ -332,9 +340,9 @@ func appendRGB(dst []byte, f *screen.Frame, r image.Rectangle) []byte {
 
 // flushMotion codes the moving regions, a band at a time, and returns those
 // left because something presses.
-func (e *encoder) flushMotion(moving []image.Rectangle, pressing func() bool) (left []image.Rectangle, err error) {
+func (e *encoder) flushMotion(moving []image.Rectangle, pressing func([]image.Rectangle) bool) (left []image.Rectangle, err error) {
 	for i, r := range moving {
-		if i > 0 && pressing != nil && pressing() {
+		if i > 0 && pressing != nil && pressing(moving) {
 			return moving[i:], nil
 		}
 		start := len(e.aside)
@@ -354,6 +362,22 @@ func (e *encoder) flushMotion(moving []image.Rectangle, pressing func() bool) (l
 		}
 	}
 	return nil, nil
+}
+
+// beside reports whether the open update has something exact well outside the
+// box of the moving regions: not the thin edges of a film that fill no tile.
+func (e *encoder) beside(moving []image.Rectangle) bool {
+	var box image.Rectangle
+	for _, r := range moving {
+		box = box.Union(r)
+	}
+	box = box.Inset(-tile)
+	for _, r := range e.exact {
+		if !r.In(box) {
+			return true
+		}
+	}
+	return false
 }
 
 func sum(rects []image.Rectangle) (n int) {

@@ -559,3 +559,37 @@ func TestABrokenConnectionBeginsAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestOneChangeIsOneUpdate draws one change in three steps, as programs do, and
+// counts what the console applies.
+func TestOneChangeIsOneUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := screentest.New(640, 480)
+		s := start(t, f)
+		defer s.stop()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		before := s.scr.Stats().Updates
+		for i := range 3 {
+			f.Draw(func(m *screen.Frame) []image.Rectangle {
+				r := image.Rect(50*i, 20, 50*i+30, 60)
+				for y := r.Min.Y; y < r.Max.Y; y++ {
+					row := m.Row(y, r.Min.X, r.Max.X)
+					for x := range row {
+						row[x] = 0x00ff00
+					}
+				}
+				return []image.Rectangle{r}
+			})
+			time.Sleep(500 * time.Microsecond)
+		}
+		time.Sleep(5 * time.Millisecond)
+		synctest.Wait()
+		if n := s.scr.Stats().Updates - before; n != 1 {
+			t.Errorf("one change came as %d updates", n)
+		}
+		if n := differences(f.Copy(), s.canvas()); n != 0 {
+			t.Errorf("%d pixels differ 5 ms after the change", n)
+		}
+	})
+}

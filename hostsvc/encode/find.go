@@ -18,6 +18,9 @@ const (
 	stripe = 16
 	// minRun is the fewest rows of a stripe that make a copy.
 	minRun = 6
+	// searchFilms is how often a film is searched for copies nevertheless: it
+	// may be a page with photographs that began to scroll.
+	searchFilms = 8
 	// maxCopies bounds the operations of one offset.
 	maxCopies = 48
 )
@@ -83,6 +86,11 @@ func (e *encoder) copiesIn(box image.Rectangle, now time.Time) {
 	if box.Dx() < minCopySide || box.Dy() < minCopySide || area(box) < minCopyArea {
 		return
 	}
+	if e.films(box, now) {
+		if e.skipped++; e.skipped%searchFilms != 0 {
+			return
+		}
+	}
 	changed := 0
 	if d := e.vertical(box); d != 0 {
 		changed = e.move(box, image.Pt(0, d), now)
@@ -92,6 +100,22 @@ func (e *encoder) copiesIn(box image.Rectangle, now time.Time) {
 			e.move(box, d, now)
 		}
 	}
+}
+
+// films reports whether most of box is a film now: tiles that change all the
+// time and were coded as motion. Nothing in there is found again.
+func (e *encoder) films(box image.Rectangle, now time.Time) bool {
+	since := now.Add(-motionGap).UnixNano()
+	n, all := 0, 0
+	for ty := box.Min.Y / tile; ty*tile < box.Max.Y; ty++ {
+		for tx := box.Min.X / tile; tx*tile < box.Max.X; tx++ {
+			all++
+			if t := &e.tiles[ty*e.cols+tx]; t.lossy && t.streak >= motionStreak && t.last >= since {
+				n++
+			}
+		}
+	}
+	return 2*n > all
 }
 
 // vertical votes for the vertical offset of most rows, 0 for none.

@@ -22,6 +22,13 @@ const (
 	// stallTime without any acknowledgement, with nothing left to hand to the
 	// network, means that the connection lost what was under way.
 	stallTime = 3 * time.Second
+
+	// A program draws one change with several requests, often a fraction of a
+	// millisecond apart. They are one update: a second one would be shown a
+	// whole frame of the console's window later. Damage is captured when none
+	// came for quietTime, and at the latest settleTime after its first.
+	quietTime  = 600 * time.Microsecond
+	settleTime = 2500 * time.Microsecond
 )
 
 // Serve watches a display of src (0: the primary one) and sends its picture to
@@ -61,6 +68,8 @@ type server struct {
 	retries int // streams begun since the last acknowledgement
 
 	damage []image.Rectangle // not yet captured
+	began  time.Time         // of the damage: its first event
+	latest time.Time         // of the damage: its last event
 	left   []image.Rectangle // captured, and not yet encoded
 
 	state   wire.PictureState
@@ -160,6 +169,12 @@ func (s *server) heard(m []byte) error {
 // take collects what the capture noticed.
 func (s *server) take() {
 	d := s.cap.Take()
+	if len(d.Rects) > 0 {
+		s.latest = time.Now()
+		if len(s.damage) == 0 {
+			s.began = s.latest
+		}
+	}
 	for _, r := range d.Rects {
 		s.damage = screen.Add(s.damage, r)
 	}
@@ -354,6 +369,9 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 		}
 		return 0, true
 	}
+	if d := s.settling(now); d > 0 {
+		return d, true
+	}
 	// What is left of a frame goes on at once.
 	free := len(s.left) > 0 && len(s.damage) == 0
 	if d := s.flow.wait(now); d > 0 && !free {
@@ -402,8 +420,37 @@ func (s *server) sendUpdate(now time.Time) (time.Duration, bool) {
 	return s.soon(), true
 }
 
-// pressing reports whether the display changed while an update is encoded.
-func (s *server) pressing() bool { return len(s.cap.Ready()) > 0 }
+// settling is how long to wait for more of the damage that came just now.
+func (s *server) settling(now time.Time) time.Duration {
+	if len(s.damage) == 0 || s.seq == 0 {
+		return 0
+	}
+	return min(s.latest.Add(quietTime).Sub(now), s.began.Add(settleTime).Sub(now))
+}
+
+// pressing reports whether the display changed while an update is encoded,
+// elsewhere than in the moving regions that are left of it: a film's next
+// frame is no reason to tear this one.
+func (s *server) pressing(left []image.Rectangle) bool {
+	if s.cap == nil || len(s.cap.Ready()) == 0 {
+		return false
+	}
+	<-s.cap.Ready()
+	s.take()
+	if s.cap == nil {
+		return true
+	}
+	box := image.Rectangle{}
+	for _, r := range left {
+		box = box.Union(r)
+	}
+	for _, r := range s.damage {
+		if !r.In(box) {
+			return true
+		}
+	}
+	return false
+}
 
 // soon is when the next update may go if something is left already.
 func (s *server) soon() time.Duration {
