@@ -243,7 +243,12 @@ func (d *Desk) dial(l *live) {
 			if s == nil {
 				continue
 			}
-			if err := s.Packet(p); err != nil {
+			before := s.State()
+			err := s.Packet(p)
+			if after := s.State(); (before == nil) != (after == nil) || after != nil && before.Message != after.Message {
+				d.post(func() {}) // a screen that is locked or off is said at once
+			}
+			if err != nil {
 				d.post(func() {
 					if l.conn == c && c.screen.Load() == s {
 						d.log.Warn("picture refused", "session", id, "error", err)

@@ -757,6 +757,34 @@ func TestAServerThatLostTheSessionIsSaidAndEndsNothingHere(t *testing.T) {
 	b.session("removed", x.ID, func(s desk.Session) bool { return s.State == "removed" && s.Removal.State == "clean" })
 }
 
+func TestAScreenLockedInMidSessionIsSaidAndComesBack(t *testing.T) {
+	s := signalingtest.Start(t)
+	b := newBench(t)
+	b.ready(s)
+	x := b.create()
+	h := pair(b, x)
+	if _, err := b.d.OpenRemote(x.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	expect[*wire.Open](h)
+	h.send(&wire.Opened{Display: 1, Codec: "jpeg"})
+	for _, c := range []struct {
+		state wire.PictureState
+		words string
+	}{{wire.PictureLocked, "locked"}, {wire.PictureOff, "switched off"}, {wire.PictureLive, ""}} {
+		if err := h.conn.Picture().Send(wire.AppendPictureState(nil, c.state)); err != nil {
+			t.Fatal(err)
+		}
+		y := b.session("state of the screen", x.ID, func(s desk.Session) bool {
+			f := s.Remote.Blocked
+			return c.words == "" && f == nil || c.words != "" && f != nil && strings.Contains(f.Message, c.words)
+		})
+		if f := y.Remote.Blocked; f != nil && f.Hint == "" {
+			t.Errorf("%+v says no way on", f)
+		}
+	}
+}
+
 func TestAListThatTheHostDidNotSignIsLeftOut(t *testing.T) {
 	s := signalingtest.Start(t)
 	b := newBench(t)

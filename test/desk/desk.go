@@ -139,6 +139,9 @@ func New(t testing.TB, o Options) *Desk {
 
 func (d *Desk) runtimeDir() string { return filepath.Join(d.dir, "run") }
 
+// Runtime is XDG_RUNTIME_DIR of what runs on the desk.
+func (d *Desk) Runtime() string { return d.runtimeDir() }
+
 // Temp is the folder for temporary files of what runs on the desk.
 func (d *Desk) Temp() string { return filepath.Join(d.dir, "tmp") }
 
