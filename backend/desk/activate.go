@@ -17,6 +17,10 @@ import (
 // classActivation is the first byte of a mailbox message of the activation.
 const classActivation = 'A'
 
+// abandonAfter is how long a confirmed computer must be silent before another
+// one can take its place.
+const abandonAfter = 5 * time.Second
+
 const maxHosts = 8 // on one link; the server has the same bound
 
 // envelope takes a message from a host.
@@ -137,6 +141,9 @@ func (l *live) present(i rendezvous.Instance, w *waiting) bool {
 // autoChoose takes the computer if it is the only one. If another one answers
 // afterwards, nothing goes on until a person has chosen.
 func (d *Desk) autoChoose(l *live) {
+	if l.pin != nil {
+		d.giveUp(l)
+	}
 	if l.byHand || l.pin != nil {
 		return
 	}
@@ -149,6 +156,37 @@ func (d *Desk) autoChoose(l *live) {
 	case len(there) > 1:
 		l.chosen = rendezvous.Instance{}
 	}
+}
+
+// giveUp gives up a confirmation that came to nothing: the code was right, but
+// the customer's program could not go on (a full disk, a crash), the server was
+// never told by it, and it has come anew. The session must not be stuck then: a
+// fresh code is asked for.
+func (d *Desk) giveUp(l *live) {
+	s := l.srv
+	if s == nil || !d.server.Online || !l.row.Session.State.Open() || s.State == rendezvous.Active || slices.Contains(s.Waiting, l.pin.Instance) {
+		return
+	}
+	if w := l.hosts[l.pin.Instance]; w != nil && time.Since(w.heard) < abandonAfter {
+		return
+	}
+	if !slices.ContainsFunc(l.there(), func(i rendezvous.Instance) bool { return i != l.pin.Instance }) {
+		return
+	}
+	d.note(l, session.ConsoleA, "confirmation_lost", "The computer went away after the code and before the session began.")
+	if w := l.hosts[l.pin.Instance]; w != nil {
+		w.act.Wipe()
+		delete(l.hosts, l.pin.Instance)
+	}
+	if l.activating {
+		l.stopActivating()
+		l.activating = false
+	}
+	l.pin.parsed.Wipe()
+	clear(l.pin.Pin)
+	l.pin = nil
+	l.chosen, l.byHand, l.fault = rendezvous.Instance{}, false, nil
+	d.forget(pinName(l.id()))
 }
 
 // Choose says which of several computers is the customer's.
@@ -274,8 +312,11 @@ func (d *Desk) activate(l *live) {
 	}
 	l.activating = true
 	id, act, pin := l.id(), l.pin.Activated, l.pin
-	d.async(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	base, stop := context.WithCancel(d.ctx)
+	l.stopActivating = stop
+	d.async(func(context.Context) {
+		ctx, cancel := context.WithTimeout(base, 5*time.Minute)
+		defer stop()
 		defer cancel()
 		signed, err := rendezvous.RetryActivate(ctx, func(ctx context.Context) (grant.Signed, error) {
 			c, cancel := context.WithTimeout(ctx, serverTimeout)
@@ -283,10 +324,10 @@ func (d *Desk) activate(l *live) {
 			return sig.Activate(c, id, act)
 		})
 		d.post(func() {
-			l.activating = false
 			if l.pin != pin {
-				return
+				return // given up; another one may be on its way
 			}
+			l.activating = false
 			if err != nil {
 				if d.ctx.Err() == nil {
 					d.log.Warn("not activated", "session", id, "error", err)

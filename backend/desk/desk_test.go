@@ -785,6 +785,28 @@ func TestAScreenLockedInMidSessionIsSaidAndComesBack(t *testing.T) {
 	}
 }
 
+func TestAComputerThatFailedAfterTheCodeMayComeAnew(t *testing.T) {
+	s := signalingtest.Start(t)
+	b := newBench(t)
+	b.ready(s)
+	x := b.create()
+	h := newHost(t, x.Link)
+	h.until(pairing.NeedCode)
+	y := b.session("code", x.ID, func(s desk.Session) bool { return s.Code != nil && s.Code.Digits != "" })
+	h.enter(y.Code.Digits)
+	h.until(pairing.Confirmed)
+	if err := h.box.Close(); err != nil { // its disk was full: it never told the server
+		t.Fatal(err)
+	}
+	again := pair(b, x) // another code, another pin
+	b.session("active", x.ID, func(s desk.Session) bool { return s.State == "active" && s.LinkState == "open" })
+	if !strings.Contains(kinds(t, b, x.ID), "confirmation_lost") {
+		t.Error(kinds(t, b, x.ID))
+	}
+	again.send(&wire.Paused{By: "customer"})
+	b.session("the new link", x.ID, func(s desk.Session) bool { return s.Remote.Paused == "customer" })
+}
+
 func TestAListThatTheHostDidNotSignIsLeftOut(t *testing.T) {
 	s := signalingtest.Start(t)
 	b := newBench(t)

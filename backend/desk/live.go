@@ -41,11 +41,12 @@ type live struct {
 	mail   uint64 // number of the latest sending
 
 	// from the confirmation on
-	pin        *pinned
-	activating bool
-	ending     bool // Ended is on its way to the server
-	removeBy   time.Time
-	removedAt  time.Time // when the server said so while the link was open
+	pin            *pinned
+	activating     bool
+	stopActivating context.CancelFunc // set while activating
+	ending         bool               // Ended is on its way to the server
+	removeBy       time.Time
+	removedAt      time.Time // when the server said so while the link was open
 
 	ended *grant.Signed // not yet at the server
 
@@ -441,6 +442,9 @@ func (d *Desk) tick() {
 		if l.code != nil && (l.code.state == "shown" || l.code.state == "wrong") && !time.Now().Before(l.code.expires) {
 			l.code.state = "expired"
 			d.dirty = true
+		}
+		if x.State.Open() && l.pin != nil {
+			d.autoChoose(l)
 		}
 		for i, w := range l.hosts {
 			if out, ev := w.act.Expire(); ev.Kind != pairing.None {
