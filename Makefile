@@ -16,10 +16,10 @@ export GOFLAGS ?= -buildvcs=false
 # executable), functions are aligned to 16 bytes instead of 32, and HTTP/2 is left out: the server speaks HTTP/1.1 and WebSocket.
 # What moves pixels, packets and bytes is compiled as always.
 COLD := crypto/tls crypto/x509 crypto/ecdsa crypto/ecdh crypto/elliptic crypto/rsa crypto/sha3 crypto/internal/fips140/ecdsa \
-	crypto/internal/fips140/rsa crypto/internal/fips140/nistec encoding/asn1 encoding/gob encoding/json fmt html internal/fmtsort log/slog \
+	crypto/internal/fips140/rsa crypto/internal/fips140/nistec encoding/asn1 encoding/json fmt html internal/fmtsort log/slog \
 	math/big mime net/http net/url regexp regexp/syntax github.com/coder/websocket github.com/godbus/dbus/v5 github.com/gtank/ristretto255 \
-	github.com/jezek/xgb/... github.com/kbinani/screenshot github.com/pion/dtls/v3/pkg/protocol/extension github.com/pion/interceptor/... \
-	github.com/pion/sdp/v3 github.com/pion/webrtc/v4 golang.org/x/net/dns/dnsmessage daypass/backend/grant daypass/backend/pairing/... \
+	github.com/jezek/xgb/... github.com/kbinani/screenshot github.com/pion/dtls/v3/pkg/protocol/extension \
+	golang.org/x/net/dns/dnsmessage daypass/backend/grant daypass/backend/pairing/... \
 	daypass/backend/rendezvous daypass/hostsvc daypass/hostsvc/clip daypass/hostsvc/consent daypass/hostsvc/host daypass/hostsvc/input \
 	daypass/hostsvc/lease daypass/hostsvc/removal
 HOST := -trimpath $(COLD:%=-gcflags=%=-l) -ldflags "$(LDFLAGS) -funcalign=16"

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/pion/webrtc/v4"
-
 	"daypass/backend/fault"
 )
 
@@ -74,7 +72,7 @@ type lane struct {
 	op     string
 	limit  uint64
 	link   *Link
-	dc     atomic.Pointer[webrtc.DataChannel] // while open or stale
+	dc     atomic.Pointer[dataChannel] // while open or stale
 	in     chan []byte
 	change broadcast // Buffered fell, or the state changed
 
@@ -155,7 +153,7 @@ func (c *lane) Writable(ctx context.Context, limit int) error {
 
 // lower sets the threshold at which the transport reports; the highest one of
 // all waiters, the others look again.
-func (c *lane) lower(dc *webrtc.DataChannel, limit int) (done func()) {
+func (c *lane) lower(dc *dataChannel, limit int) (done func()) {
 	key := &limit
 	c.mu.Lock()
 	c.wait[key] = struct{}{}
@@ -174,7 +172,7 @@ func (c *lane) lower(dc *webrtc.DataChannel, limit int) (done func()) {
 }
 
 // open and shut are called by the Link's goroutine.
-func (c *lane) open(dc *webrtc.DataChannel) {
+func (c *lane) open(dc *dataChannel) {
 	c.drain()
 	c.dc.Store(dc)
 	c.change.wake()
@@ -214,7 +212,7 @@ type stream struct {
 	change broadcast
 
 	mu      sync.Mutex
-	dc      *webrtc.DataChannel // while open or stale
+	dc      *dataChannel // while open or stale
 	closed  bool
 	seq     uint64   // of the newest in unacked, or of the last that was acknowledged
 	unacked [][]byte // data frames seq-len+1 .. seq
@@ -307,7 +305,7 @@ func (s *stream) reset(keep bool) {
 }
 
 // attach begins to use a connection: what the peer has not got is sent again.
-func (s *stream) attach(dc *webrtc.DataChannel, peerGot uint64) error {
+func (s *stream) attach(dc *dataChannel, peerGot uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.forget(peerGot); err != nil {

@@ -2,14 +2,13 @@ package peer
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/ice/v4"
 
 	"daypass/backend/fault"
 	"daypass/backend/pairing"
@@ -21,13 +20,13 @@ import (
 type conn struct {
 	l     *Link
 	id    nid
-	pc    *webrtc.PeerConnection
+	pc    *rtc
 	dead  chan struct{} // closed first when the connection is dropped
 	ready chan struct{} // closed when open: messages other than tag and hello pass
 
 	rx      sync.RWMutex // held by callbacks while they deliver
 	stopped bool         // rx
-	dcs     [channels]atomic.Pointer[webrtc.DataChannel]
+	dcs     [channels]atomic.Pointer[dataChannel]
 
 	keys      keys // of the negotiation that made the connection; set before pion starts
 	tagSeen   bool // control callback only
@@ -71,85 +70,67 @@ type conn struct {
 	every    time.Duration        // hb; how often the peer promised one
 	passed   uint64               // messages of all channels when activity was last looked at
 	busyAt   time.Time            // when passed last grew
-	state    webrtc.ICEConnectionState
+	state    ice.ConnectionState
 }
 
 const maxPings = 64
 
 // newConn builds the connection; the console also makes its channels.
 func (l *Link) newConn(id nid, servers []protocol.ICEServer) (*conn, error) {
-	var ice []webrtc.ICEServer
-	for _, s := range servers {
-		ice = append(ice, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
-	}
-	pc, err := l.api.NewPeerConnection(webrtc.Configuration{ICEServers: ice, Certificates: []webrtc.Certificate{l.cert}})
+	c := &conn{l: l, id: id, dead: make(chan struct{}), ready: make(chan struct{}), pings: map[uint32]time.Time{}}
+	pc, err := newRTC(l.role == pairing.RoleConsole, l.cert, loggers{l.log}, l.ice, servers, handlers{
+		candidate: func(s string) {
+			if s == "" {
+				l.do(func() { l.gatheringDone(c) })
+				return
+			}
+			l.do(func() { l.localCandidate(c, s) })
+		},
+		state: func(s ice.ConnectionState) { l.do(func() { l.iceState(c, s) }) },
+		pair:  func() { l.do(func() { l.pathChanged(c) }) },
+		end:   func(err error) { l.do(func() { l.ended(c, err) }) },
+		channel: func(dc *dataChannel) {
+			if l.role == pairing.RoleHost {
+				for i, label := range labels {
+					if dc.label == label && dc.reliable && c.dcs[i].CompareAndSwap(nil, dc) {
+						c.adopt(i, dc)
+						return
+					}
+				}
+			}
+			c.hostile(errors.New("unexpected data channel"))
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{
-		l: l, id: id, pc: pc, dead: make(chan struct{}), ready: make(chan struct{}), pings: map[uint32]time.Time{},
-	}
-	pc.OnICECandidate(func(cand *webrtc.ICECandidate) {
-		if cand == nil {
-			l.do(func() { l.gatheringDone(c) })
-			return
-		}
-		s := cand.ToJSON().Candidate
-		l.do(func() { l.localCandidate(c, s) })
-	})
-	pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) { l.do(func() { l.iceState(c, s) }) })
-	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
-		if s == webrtc.PeerConnectionStateClosed {
-			l.do(func() { l.ended(c, errors.New("connection closed by the peer")) })
-		}
-	})
-	pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) {
-		if s == webrtc.DTLSTransportStateClosed || s == webrtc.DTLSTransportStateFailed {
-			l.do(func() { l.ended(c, fmt.Errorf("DTLS %s", s)) })
-		}
-	})
-	pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(*webrtc.ICECandidatePair) {
-		l.do(func() { l.pathChanged(c) })
-	})
+	c.pc = pc
 	if l.role == pairing.RoleConsole {
 		for i, label := range labels {
-			dc, err := pc.CreateDataChannel(label, nil)
-			if err != nil {
-				c.stop()
-				return nil, err
-			}
+			dc := pc.create(label)
 			c.dcs[i].Store(dc)
 			c.adopt(i, dc)
 		}
-	} else {
-		pc.OnDataChannel(func(dc *webrtc.DataChannel) {
-			for i, label := range labels {
-				if dc.Label() == label && dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil && c.dcs[i].CompareAndSwap(nil, dc) {
-					c.adopt(i, dc)
-					return
-				}
-			}
-			c.hostile(fmt.Errorf("unexpected data channel"))
-		})
 	}
 	return c, nil
 }
 
-func (c *conn) adopt(i int, dc *webrtc.DataChannel) {
+func (c *conn) adopt(i int, dc *dataChannel) {
 	if i == control {
-		dc.OnMessage(func(m webrtc.DataChannelMessage) { c.onControl(m.Data) })
+		dc.onMessage = c.onControl
 	} else {
 		lane := c.l.lanes[i]
-		dc.OnMessage(func(m webrtc.DataChannelMessage) { c.onLane(lane, m.Data) })
-		dc.OnBufferedAmountLow(lane.change.wake)
+		dc.onMessage = func(b []byte) { c.onLane(lane, b) }
+		dc.onLow = lane.change.wake
 	}
-	dc.OnOpen(func() { c.l.do(func() { c.l.channelOpen(c, i) }) })
-	dc.OnClose(func() { c.l.do(func() { c.l.ended(c, errors.New("a data channel closed")) }) })
-	dc.OnError(func(err error) {
+	dc.onOpen = func() { c.l.do(func() { c.l.channelOpen(c, i) }) }
+	dc.onClose = func(err error) {
 		if errors.Is(err, io.ErrShortBuffer) {
 			c.hostile(errors.New("message larger than allowed"))
+			return
 		}
-	})
+		c.l.do(func() { c.l.ended(c, errors.New("a data channel closed")) })
+	}
 }
 
 // stop drops the connection. Afterwards none of its callbacks delivers
@@ -171,7 +152,7 @@ func (c *conn) stop() {
 			// cannot be sent any more would hold its locks for 0.4 s.
 			time.Sleep(settle)
 		}
-		if err := c.pc.GracefulClose(); err != nil {
+		if err := c.pc.close(); err != nil {
 			c.l.log.Debug("closing a connection", "cause", err)
 		}
 	})
@@ -288,7 +269,7 @@ var errBinding = errors.New("the channel tag does not fit the certificates")
 
 // certs returns the DER of both certificates of the DTLS connection.
 func (c *conn) certs() (ours, peer []byte) {
-	return c.l.certDER, c.pc.SCTP().Transport().GetRemoteCertificate()
+	return c.l.certDER, c.pc.peerCertificate()
 }
 
 func (c *conn) checkTag(tag []byte) bool {
@@ -412,7 +393,7 @@ func (c *conn) doubted(now time.Time) {
 // sample notes whether any DTLS packet arrived on the selected pair since the
 // last look: acknowledgements count as life too.
 func (c *conn) sample(now time.Time) {
-	s, ok := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	s, ok := c.pc.agent.GetSelectedCandidatePairStats()
 	if ok && s.BytesReceived != c.inBytes {
 		c.inBytes, c.inAt = s.BytesReceived, now
 	}

@@ -1,7 +1,8 @@
 // Package peer is the link between a console and a host: four data channels
 // over WebRTC that open through NATs, notice a dead path within about a second,
 // come back by themselves and prove before anything is served that nobody sits
-// in between. It is the only importer of pion/webrtc. It must not know what the
+// in between. It is the only importer of pion/webrtc (in tests: the other stack
+// that the link is tried against) and of what that is made of: see rtc.go. It must not know what the
 // messages on the channels mean, how the two sides were paired, or how the
 // mailbox that carries its negotiation reaches the other side.
 //

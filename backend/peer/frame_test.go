@@ -2,9 +2,12 @@ package peer
 
 import (
 	"bytes"
+	"crypto/x509"
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/pion/webrtc/v4"
 )
 
 func FuzzParseFrame(f *testing.F) {
@@ -106,11 +109,29 @@ func TestCertificateFingerprint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fps, err := cert.GetFingerprints()
+	parsed, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fps, err := webrtc.CertificateFromX509(cert.PrivateKey, parsed).GetFingerprints() // another implementation
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(fps) != 1 || !strings.EqualFold(fps[0].Value, fingerprint(der)) {
 		t.Errorf("%v, ours %s", fps, fingerprint(der))
 	}
+}
+
+func FuzzParseDescription(f *testing.F) {
+	f.Add("v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=setup:actpass\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 " +
+		strings.Repeat("AA:", 31) + "AA\r\na=candidate:1 1 udp 2130706431 192.0.2.1 4242 typ host\r\n")
+	f.Fuzz(func(t *testing.T, sdp string) {
+		d, err := parseDescription(sdp)
+		if err != nil {
+			return
+		}
+		if d.ufrag == "" || d.pwd == "" || len(d.fingerprint) != 95 || len(d.candidates) > maxCandidates {
+			t.Errorf("%+v", d)
+		}
+	})
 }

@@ -3,13 +3,14 @@ package peer
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/ice/v4"
 
 	"daypass/backend/fault"
 	"daypass/backend/pairing"
@@ -25,8 +26,8 @@ type Link struct {
 	role     pairing.Role
 	instance [16]byte
 	start    time.Time
-	api      *webrtc.API
-	cert     webrtc.Certificate
+	ice      []ice.AgentOption
+	cert     tls.Certificate
 	certDER  []byte
 
 	ctx    context.Context
@@ -118,7 +119,7 @@ func (l *Link) prepare() error {
 	if l.cert, l.certDER, err = newCertificate(); err != nil {
 		return err
 	}
-	l.api, err = newAPI(c, l.log)
+	l.ice, err = iceOptions(c)
 	return err
 }
 
@@ -513,10 +514,10 @@ func (l *Link) maybeOpen(c *conn) {
 	if c.isOpen || c != l.cur || !c.tagged || c.hello == nil {
 		return
 	}
-	var dcs [channels]*webrtc.DataChannel
+	var dcs [channels]*dataChannel
 	for i := range dcs {
 		dcs[i] = c.dcs[i].Load()
-		if dcs[i] == nil || dcs[i].ReadyState() != webrtc.DataChannelStateOpen {
+		if dcs[i] == nil || !dcs[i].open() {
 			return
 		}
 	}
@@ -648,7 +649,7 @@ func (l *Link) hostile(c *conn, cause error) {
 	l.finish(errHostile(cause))
 }
 
-func (l *Link) iceState(c *conn, s webrtc.ICEConnectionState) {
+func (l *Link) iceState(c *conn, s ice.ConnectionState) {
 	if c.stopped {
 		return
 	}
@@ -656,13 +657,13 @@ func (l *Link) iceState(c *conn, s webrtc.ICEConnectionState) {
 	c.state = s
 	now := time.Now()
 	switch s {
-	case webrtc.ICEConnectionStateDisconnected, webrtc.ICEConnectionStateFailed:
+	case ice.ConnectionStateDisconnected, ice.ConnectionStateFailed:
 		if c.isOpen {
 			l.becomeStale(c, now)
-		} else if s == webrtc.ICEConnectionStateFailed && c == l.cur {
+		} else if s == ice.ConnectionStateFailed && c == l.cur {
 			l.lost(c, errors.New("ICE failed"))
 		}
-	case webrtc.ICEConnectionStateConnected, webrtc.ICEConnectionStateCompleted:
+	case ice.ConnectionStateConnected, ice.ConnectionStateCompleted:
 		if c.isOpen && c.stale {
 			c.pingSoon(now) // hear at once whether it lives
 		}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
 	"daypass/backend/fault"
 	"daypass/backend/pairing"
 	"daypass/backend/rendezvous/protocol"
@@ -184,11 +182,7 @@ func (l *Link) dropNego() {
 // describe makes the local offer and starts gathering.
 func describe(c *conn, restart bool) error {
 	c.beginGathering()
-	o, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
-	if err != nil {
-		return err
-	}
-	return c.pc.SetLocalDescription(o)
+	return c.pc.gather(restart)
 }
 
 func (c *conn) beginGathering() {
@@ -210,7 +204,7 @@ func (l *Link) gotChallenge(s signal) {
 			return
 		}
 		if c != nil && c.isOpen && !c.broken && c.restarts < maxRestarts && s.instance == l.peer && s.conn == c.id &&
-			c.pc.SCTP().Transport().State() == webrtc.DTLSTransportStateConnected {
+			c.pc.up() {
 			n.conn, n.restart = c, true
 			c.restarts++
 			if err := describe(c, true); err != nil {
@@ -231,17 +225,17 @@ func (l *Link) advance(n *nego, now time.Time) {
 		return
 	}
 	c := n.conn
-	d := c.pc.LocalDescription()
-	if d == nil {
-		l.failed(n, errors.New("no local description"))
+	sdp, err := c.pc.local()
+	if err != nil {
+		l.failed(n, err)
 		return
 	}
 	kind := offerNew
 	if n.restart {
 		kind = offerRestart
 	}
-	c.inSDP = d.SDP
-	m, err := n.d.Offer(n.challenge, offerBody(kind, c.id, d.SDP))
+	c.inSDP = sdp
+	m, err := n.d.Offer(n.challenge, offerBody(kind, c.id, sdp))
 	if err != nil {
 		l.failed(n, err)
 		return
@@ -287,10 +281,11 @@ func (l *Link) gotAnswer(s signal) {
 	if !n.restart {
 		c.keys = n.d
 	}
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
+	if err := c.pc.remote(sdp); err != nil {
 		l.failed(n, err)
 		return
 	}
+	c.pc.connect()
 	l.nego = nil
 	if n.restart {
 		l.retryAt = now.Add(restartTimeout)
@@ -416,7 +411,7 @@ func (l *Link) gotOffer(s signal) {
 	}
 	if kind == offerRestart {
 		c := l.cur
-		if c == nil || c.id != id || !c.isOpen || c.bye || c.pc.SCTP().Transport().State() != webrtc.DTLSTransportStateConnected {
+		if c == nil || c.id != id || !c.isOpen || c.bye || !c.pc.up() {
 			l.reply(a, answerGone, "")
 			return
 		}
@@ -467,16 +462,16 @@ func (l *Link) gotOffer(s signal) {
 
 // accept applies an offer to c and sends the answer.
 func (l *Link) accept(a *answer, c *conn, sdp string) bool {
-	err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: sdp})
-	var d webrtc.SessionDescription
+	err := c.pc.remote(sdp)
+	var d string
 	if err == nil {
-		d, err = c.pc.CreateAnswer(nil)
+		d, err = c.pc.local()
 	}
 	if err == nil {
 		// Sealing the answer completes the handshake; it must be complete
 		// before pion may connect and the tag be checked.
-		c.inSDP = d.SDP
-		m, serr := a.a.Answer(append([]byte{answerOK}, d.SDP...))
+		c.inSDP = d
+		m, serr := a.a.Answer(append([]byte{answerOK}, d...))
 		if serr != nil {
 			err = serr
 		} else {
@@ -484,7 +479,7 @@ func (l *Link) accept(a *answer, c *conn, sdp string) bool {
 		}
 	}
 	if err == nil {
-		err = c.pc.SetLocalDescription(d)
+		err = c.pc.gather(false)
 	}
 	if err != nil {
 		l.log.Warn("offer could not be applied", "cause", err)
@@ -493,6 +488,7 @@ func (l *Link) accept(a *answer, c *conn, sdp string) bool {
 		}
 		return false
 	}
+	c.pc.connect()
 	l.box.send("answer", a.reply)
 	return true
 }
@@ -625,8 +621,7 @@ func (l *Link) remoteCandidate(c *conn, m []byte) {
 		l.log.Debug("too many candidates")
 		return
 	}
-	mid, line := "0", uint16(0)
-	if err := c.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: string(b), SDPMid: &mid, SDPMLineIndex: &line}); err != nil {
+	if err := c.pc.add(string(b)); err != nil {
 		l.log.Debug("candidate refused", "cause", err)
 	}
 }

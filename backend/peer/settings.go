@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -17,11 +18,9 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 	"github.com/pion/transport/v4"
 	"github.com/pion/transport/v4/stdnet"
-	"github.com/pion/webrtc/v4"
 )
 
 // The connection policy. Each figure was measured in the NAT laboratory or over
@@ -75,45 +74,46 @@ const (
 	channels
 )
 
-// newAPI applies the policy to pion.
-func newAPI(cfg *Config, log *slog.Logger) (*webrtc.API, error) {
-	se := webrtc.SettingEngine{LoggerFactory: loggers{log}}
-	// disconnected, failed, keep-alive. Without an ICE restart pion never
-	// comes back from failed; the Link restarts long before. The Link's own
-	// heartbeats keep NATs open and notice a dead path: the keep-alive only
-	// renews the peer's consent (RFC 7675 asks for one in 5 s).
-	se.SetICETimeouts(3*time.Second, 20*time.Second, 3*time.Second)
-	se.SetICEMaxBindingRequests(maxChecks)
-	// How long a better kind of candidate is waited for: opens through NAT in
-	// 0.22 s instead of 1.02.
-	se.SetHostAcceptanceMinWait(0)
-	se.SetSrflxAcceptanceMinWait(200 * time.Millisecond)
-	se.SetPrflxAcceptanceMinWait(300 * time.Millisecond)
-	se.SetRelayAcceptanceMinWait(time.Second)
-	se.SetSCTPRTOMax(time.Second)               // 60 s (RFC 9260) gave 23 s of silence after a cut
-	se.SetSCTPMinCwnd(64 << 10)                 // 2.3 → 9.3 Mbit/s at 50 ms and 1 % loss
-	se.SetSCTPMaxReceiveBufferSize(8 << 20)     // what a slow reader may leave lying
-	se.SetSCTPMaxMessageSize(dataHead + 64<<10) // larger ones end the channel
-	se.SetDTLSReplayProtectionWindow(512)
-	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	se.DisableCloseByDTLS(true) // the Link closes, once
-	se.DisableActiveTCP(true)   // a hostile peer must not make us open TCP connections
-	se.SetIncludeLoopbackCandidate(cfg.LAN)
+// The transports' figures.
+const (
+	sctpRTOMax   = time.Second       // 60 s (RFC 9260) gave 23 s of silence after a cut
+	sctpMinCwnd  = 64 << 10          // 2.3 → 9.3 Mbit/s at 50 ms and 1 % loss
+	sctpBuffer   = 8 << 20           // what a slow reader may leave lying
+	sctpMTU      = 1191              // what pion/webrtc uses: fits the smallest IPv6 packet
+	maxTransport = dataHead + 64<<10 // bytes of a message; larger ones end the channel
+	dtlsReplay   = 512
+)
+
+// iceOptions applies the policy to ICE.
+func iceOptions(cfg *Config) ([]ice.AgentOption, error) {
 	lan := cfg.LAN
-	se.SetRemoteIPFilter(func(ip net.IP) bool { return usable(ip, lan) })
-	if cfg.Net != nil {
-		se.SetNet(cfg.Net)
-	} else {
-		n, err := stdnet.NewNet()
-		if err != nil {
-			return nil, fmt.Errorf("network interfaces: %w", err)
-		}
-		se.SetNet(bigNet{n})
+	o := []ice.AgentOption{
+		// Without an ICE restart pion never comes back from failed; the Link
+		// restarts long before. The Link's own heartbeats keep NATs open and
+		// notice a dead path: the keep-alive only renews the peer's consent
+		// (RFC 7675 asks for one in 5 s).
+		ice.WithDisconnectedTimeout(3 * time.Second), ice.WithFailedTimeout(20 * time.Second), ice.WithKeepaliveInterval(3 * time.Second),
+		ice.WithMaxBindingRequests(maxChecks),
+		// How long a better kind of candidate is waited for: opens through NAT
+		// in 0.22 s instead of 1.02.
+		ice.WithHostAcceptanceMinWait(0), ice.WithSrflxAcceptanceMinWait(200 * time.Millisecond),
+		ice.WithPrflxAcceptanceMinWait(300 * time.Millisecond), ice.WithRelayAcceptanceMinWait(time.Second),
+		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
+		ice.WithNetworkTypes([]ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}),
+		ice.WithDisableActiveTCP(), // a hostile peer must not make us open TCP connections
+		ice.WithRemoteIPFilter(func(ip net.IP) bool { return usable(ip, lan) }),
 	}
-	// No media: an empty media engine and no interceptors.
-	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&webrtc.MediaEngine{}),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+	if lan {
+		o = append(o, ice.WithIncludeLoopback())
+	}
+	if cfg.Net != nil {
+		return append(o, ice.WithNet(cfg.Net)), nil
+	}
+	n, err := stdnet.NewNet()
+	if err != nil {
+		return nil, fmt.Errorf("network interfaces: %w", err)
+	}
+	return append(o, ice.WithNet(bigNet{n})), nil
 }
 
 // usable reports whether a remote candidate's address may be tried.
@@ -172,14 +172,14 @@ func enlarge(c any) {
 
 // newCertificate makes the Link's DTLS certificate, self-signed, valid for the
 // longest session and a clock that is a month off.
-func newCertificate() (webrtc.Certificate, []byte, error) {
+func newCertificate() (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return webrtc.Certificate{}, nil, err
+		return tls.Certificate{}, nil, err
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return webrtc.Certificate{}, nil, err
+		return tls.Certificate{}, nil, err
 	}
 	now := time.Now()
 	tpl := &x509.Certificate{
@@ -190,13 +190,9 @@ func newCertificate() (webrtc.Certificate, []byte, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, key.Public(), key)
 	if err != nil {
-		return webrtc.Certificate{}, nil, err
+		return tls.Certificate{}, nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return webrtc.Certificate{}, nil, err
-	}
-	return webrtc.CertificateFromX509(key, cert), der, nil
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, der, nil
 }
 
 // fingerprint is SHA-256 as SDP writes it (RFC 8122).

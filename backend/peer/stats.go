@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/ice/v4"
 )
 
 // Stats returns a snapshot. It may take a lock of the transport; once or twice
@@ -23,40 +23,39 @@ func (l *Link) Stats() Stats {
 	s.SinceHeard = max(time.Since(l.start)-time.Duration(c.heardAt.Load()), 0)
 	_, peer := c.certs()
 	s.PeerFingerprint = fingerprint(peer)
-	ice := c.pc.SCTP().Transport().ICETransport()
-	p, err := ice.GetSelectedCandidatePair()
-	if err != nil || p == nil {
+	p := c.pc.pair()
+	if p == nil {
 		return s
 	}
 	s.Path = pathOf(p)
-	s.LocalType, s.RemoteType = p.Local.Typ.String(), p.Remote.Typ.String()
+	s.LocalType, s.RemoteType = p.Local.Type().String(), p.Remote.Type().String()
 	s.LocalAddr, s.RemoteAddr = addrPort(p.Local), addrPort(p.Remote)
-	s.LocalProtocol = p.Local.Protocol.String()
-	if t, ok := ice.GetSelectedCandidatePairStats(); ok {
+	s.LocalProtocol = p.Local.NetworkType().NetworkShort()
+	if t, ok := c.pc.agent.GetSelectedCandidatePairStats(); ok {
 		s.TransportSent, s.TransportGot = t.BytesSent, t.BytesReceived
 	}
 	return s
 }
 
 func (c *conn) currentPath() string {
-	p, err := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || p == nil {
+	p := c.pc.pair()
+	if p == nil {
 		return ""
 	}
 	return pathOf(p)
 }
 
-func pathOf(p *webrtc.ICECandidatePair) string {
-	if p.Local.Typ == webrtc.ICECandidateTypeRelay || p.Remote.Typ == webrtc.ICECandidateTypeRelay {
+func pathOf(p *ice.CandidatePair) string {
+	if p.Local.Type() == ice.CandidateTypeRelay || p.Remote.Type() == ice.CandidateTypeRelay {
 		return PathRelay
 	}
 	return PathDirect
 }
 
-func addrPort(c *webrtc.ICECandidate) netip.AddrPort {
-	a, err := netip.ParseAddr(c.Address)
+func addrPort(c ice.Candidate) netip.AddrPort {
+	a, err := netip.ParseAddr(c.Address())
 	if err != nil {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(a, c.Port)
+	return netip.AddrPortFrom(a, uint16(c.Port()))
 }
