@@ -111,6 +111,21 @@ func (a *ConsoleActivation) SetCode(code Code, deadline time.Time) ([][]byte, er
 	return a.say(statusReady), nil
 }
 
+// Withdraw takes the code back because it is not certain any more that this is
+// the customer's computer. A try that is being checked stays charged and cannot
+// succeed.
+func (a *ConsoleActivation) Withdraw() [][]byte {
+	if !a.chosen || a.rejected || a.pin != nil {
+		return nil
+	}
+	a.dropCode()
+	if a.run != nil {
+		a.run.wrong = true
+		a.run.wipe()
+	}
+	return a.say(statusNoCode)
+}
+
 func (a *ConsoleActivation) dropCode() {
 	if a.code != nil {
 		a.code.Wipe()

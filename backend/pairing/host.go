@@ -100,6 +100,20 @@ func (a *HostActivation) Enter(code Code, allowed grant.Rights) ([][]byte, error
 // Checking reports whether a typed code is on its way.
 func (a *HostActivation) Checking() bool { return a.run != nil && !a.run.wrong && a.pin == nil }
 
+// PinServer accepts offers under this server key only: an activation under a
+// session that has one already. Call it before Hello is sent.
+func (a *HostActivation) PinServer(key grant.Key) { a.serverKey = key }
+
+// Tried returns how many confirms were sent that no right code has answered.
+func (a *HostActivation) Tried() int { return a.tries }
+
+// Spent takes over what Tried returned for earlier activations of the session,
+// so that their tries count together.
+func (a *HostActivation) Spent(tries int) { a.tries = tries }
+
+// Committed reports whether Commit was called.
+func (a *HostActivation) Committed() bool { return a.committed }
+
 // Commit says that the server granted the session: from now on no other
 // console hello is accepted by this activation, only repeats are answered.
 func (a *HostActivation) Commit() { a.committed = true }

@@ -209,6 +209,18 @@ func (c *Client) SetState(ctx context.Context, id grant.ID, from, to string) err
 	return c.out(ctx, "session.state", http.MethodPost, sessionPath(id, "/state"), protocol.SetState{From: from, To: to}, nil)
 }
 
+// Claim asks to go on, at this console, with a session that another console of
+// the same person began, or with one whose keys this console has lost. For an
+// active session the server signs an offer, Session.Claim, under which its
+// customer can be asked to confirm; until then nothing changes. An invitation
+// that nobody has answered is this console's at once. Idempotent. Faults:
+// NotFound (no session of this person), Expired (it is over).
+func (c *Client) Claim(ctx context.Context, id grant.ID) (Session, error) {
+	var s Session
+	err := c.out(ctx, "session.claim", http.MethodPost, sessionPath(id, "/claim"), struct{}{}, &s)
+	return s, err
+}
+
 // Activate brings the console's signed grant.Activated and returns the server's
 // signed grant once the host has brought its own; see HostMailbox.Activate.
 func (c *Client) Activate(ctx context.Context, id grant.ID, act grant.Signed) (grant.Signed, error) {

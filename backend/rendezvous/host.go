@@ -32,6 +32,7 @@ type HostEvent struct {
 	Online         bool
 	ConsolePresent bool
 	Ended          *grant.Signed // grant.Ended, by the technician's key or the server's: verify before use
+	Claim          *grant.Signed // grant.Offer to another console, by the server's key: verify before use
 	Rejected       *fault.Error  // this program cannot go on with this session; kept until the server takes it again
 	ServerTime     time.Time     // zero before the first contact
 }
@@ -79,6 +80,9 @@ func DialHost(cfg HostConfig) *HostMailbox {
 			}
 			if e.Ended != nil {
 				st.Ended = e.Ended
+			}
+			if e.Claim != nil {
+				st.Claim = e.Claim
 			}
 			if e.Rejected != nil {
 				st.Rejected = fault.Of(toError("host.connect", *e.Rejected))

@@ -31,5 +31,5 @@ func accept(m *Model, o origin) bool {
 	if !o.injected() || acceptXTEST {
 		return true
 	}
-	return m.Screen != Connected && m.Screen != Ending && !m.Watching
+	return m.Screen != Connected && m.Screen != Ending && !m.Watching && !m.Again
 }

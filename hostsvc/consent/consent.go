@@ -125,6 +125,8 @@ const (
 	LineClipboardOut                 // the technician fetched text from the clipboard here
 	LineOffline                      // the connection was lost
 	LineOnline                       // the connection is back
+	LineAgain                        // the customer typed a fresh code: the technician's program is another one now
+	LineAgainNot                     // the technician asked for that and the customer did not
 )
 
 // Line is one thing that was done.
@@ -167,6 +169,8 @@ type Model struct {
 	Code CodeState
 	// CodeLeft is how many tries the current code has left.
 	CodeLeft int
+	// Again: EnterCode asks in a session that goes on; Cancel leaves it as it is.
+	Again bool
 
 	Rights  grant.Rights // offered: what can be allowed at most
 	Allowed grant.Rights // what the customer allows now

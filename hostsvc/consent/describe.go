@@ -283,6 +283,11 @@ func (p *Page) enterCode(m *Model, w *words, l local) {
 	if c := clean(m.Company, 60); c != "" {
 		p.Lead = c
 	}
+	no := w.DoNotGoOn
+	if m.Again {
+		p.Key, p.Title, no = "again", fmt.Sprintf(w.AgainTitle, t), w.AgainNo
+		p.text("again", fmt.Sprintf(w.AgainText, t))
+	}
 	if m.Code == CodeLocked {
 		p.Title = w.LockedTitle
 		p.add(Block{Kind: BlockNote, ID: "problem", Text: w.CodeLocked, Tone: Danger})
@@ -314,7 +319,7 @@ func (p *Page) enterCode(m *Model, w *words, l local) {
 		p.muted("until", fmt.Sprintf(w.UntilDay, w.clock(m.Expires, m.now())))
 	}
 	p.add(Block{Kind: BlockNote, ID: "unasked", Text: w.Unasked, Detail: w.UnaskedText, Tone: Danger})
-	p.Buttons = []Button{{ID: "cancel", Text: w.DoNotGoOn}, {ID: "submit-code", Text: w.Continue, Primary: true}}
+	p.Buttons = []Button{{ID: "cancel", Text: no}, {ID: "submit-code", Text: w.Continue, Primary: true}}
 }
 
 func (p *Page) rights(m *Model, w *words, kind BlockKind) {
@@ -433,6 +438,10 @@ func (w *words) line(l Line, who string) string {
 		return w.LineOffline
 	case LineOnline:
 		return w.LineOnline
+	case LineAgain:
+		return w.LineAgain
+	case LineAgainNot:
+		return w.LineAgainNot
 	}
 	return clean(l.Text, 200)
 }

@@ -29,6 +29,7 @@ type words struct {
 	MayView, MayControl, MayClipboard                 string
 	MayFiles, MayDashboard, MayTerminal               string
 	Unasked, UnaskedText                              string
+	AgainTitle, AgainText, AgainNo                    string
 	ConnectedTitle, ConnectedNone                     string
 	CanSeeControl, CanSee, CanNothing                 string
 	StatusWatching, StatusQuiet, StatusPaused         string
@@ -75,6 +76,7 @@ type words struct {
 	LineRightOn, LineRightOff, LineStopped, LineResumed    string
 	LineClipboardIn, LineClipboardOut                      string
 	LineOffline, LineOnline                                string
+	LineAgain, LineAgainNot                                string
 
 	// terminal
 	TTYPrompt, TTYCode, TTYYes, TTYNo, TTYUnknown string
@@ -125,6 +127,9 @@ var english = words{
 	MayDashboard:      "use repair tools",
 	MayTerminal:       "use the command line",
 	Unasked:           "Did someone call you unasked? Stop.",
+	AgainTitle:        "%s asks to connect anew",
+	AgainText:         "The technician’s program was set up anew or runs on another computer now. Your session and its end stay as they are. Only go on if you are speaking with %s at this moment.",
+	AgainNo:           "No, leave it as it is",
 	UnaskedText:       "Banks, the police and large companies never call to help with your computer.",
 	ConnectedTitle:    "%s is ready to help",
 	ConnectedNone:     "Nobody sees your screen now. You will see a bar at the top when that changes.",
@@ -219,6 +224,7 @@ var english = words{
 	LineRightOn: "You allowed: %s", LineRightOff: "You no longer allow: %s", LineStopped: "You pressed Stop", LineResumed: "You pressed Resume",
 	LineClipboardIn: "%s sent text to your clipboard", LineClipboardOut: "%s took the text from your clipboard",
 	LineOffline: "The connection was interrupted", LineOnline: "The connection is back",
+	LineAgain: "You typed a new code: the technician’s program is another one now", LineAgainNot: "The technician asked to connect anew; you did not allow it",
 
 	TTYPrompt: "Type a number", TTYCode: "Type the code, or a number to change something",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "This is none of the choices.",
@@ -269,6 +275,9 @@ var german = words{
 	MayDashboard:      "Reparaturwerkzeuge benutzen",
 	MayTerminal:       "die Befehlszeile benutzen",
 	Unasked:           "Hat Sie jemand unaufgefordert angerufen? Brechen Sie ab.",
+	AgainTitle:        "%s möchte sich neu verbinden",
+	AgainText:         "Das Programm des Technikers wurde neu eingerichtet oder läuft jetzt auf einem anderen Computer. Ihre Sitzung und ihr Ende bleiben, wie sie sind. Machen Sie nur weiter, wenn Sie gerade mit %s sprechen.",
+	AgainNo:           "Nein, so lassen",
 	UnaskedText:       "Banken, die Polizei und große Firmen rufen nie an, um an Ihrem Computer zu helfen.",
 	ConnectedTitle:    "%s kann Ihnen jetzt helfen",
 	ConnectedNone:     "Im Moment sieht niemand Ihren Bildschirm. Wenn sich das ändert, erscheint oben eine Leiste.",
@@ -363,6 +372,7 @@ var german = words{
 	LineRightOn: "Sie erlauben: %s", LineRightOff: "Sie erlauben nicht mehr: %s", LineStopped: "Sie haben Stopp gedrückt", LineResumed: "Sie haben fortgesetzt",
 	LineClipboardIn: "%s hat Text in Ihre Zwischenablage gelegt", LineClipboardOut: "%s hat den Text Ihrer Zwischenablage geholt",
 	LineOffline: "Die Verbindung war unterbrochen", LineOnline: "Die Verbindung ist zurück",
+	LineAgain: "Sie haben einen neuen Code eingegeben: Das Programm des Technikers ist jetzt ein anderes", LineAgainNot: "Der Techniker wollte sich neu verbinden; Sie haben es nicht erlaubt",
 
 	TTYPrompt: "Geben Sie eine Zahl ein", TTYCode: "Geben Sie den Code ein, oder eine Zahl, um etwas zu ändern",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "Das gehört nicht zur Auswahl.",

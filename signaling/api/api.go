@@ -72,6 +72,7 @@ func New(cfg Config) *API {
 	a.mux.Handle("POST "+b+"/sessions", a.console(a.create))
 	a.mux.Handle("GET "+b+"/sessions/{id}", a.console(a.session))
 	a.mux.Handle("POST "+b+"/sessions/{id}/state", a.console(a.setState))
+	a.mux.Handle("POST "+b+"/sessions/{id}/claim", a.console(a.claim))
 	a.mux.Handle("POST "+b+"/sessions/{id}/activate", a.console(a.activateConsole))
 	a.mux.Handle("POST "+b+"/sessions/{id}/end", a.console(a.endConsole))
 	a.mux.Handle("GET "+b+"/sessions/{id}/ice", a.console(a.iceConsole))
@@ -358,6 +359,20 @@ func (a *API) setState(w http.ResponseWriter, r *request) {
 		return
 	}
 	a.answer(w, nothing{}, a.cfg.Directory.SetState(r.Context(), r.auth, id, in.From, in.To))
+}
+
+func (a *API) claim(w http.ResponseWriter, r *request) {
+	id, ok := a.id(w, r.Request)
+	var in nothing
+	if !ok || !a.read(w, r, &in) {
+		return
+	}
+	s, err := a.cfg.Directory.Claim(r.Context(), r.auth, id)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	a.answer(w, a.cfg.Broker.View(s), nil)
 }
 
 func (a *API) activateConsole(w http.ResponseWriter, r *request) {

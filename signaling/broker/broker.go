@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,6 +95,7 @@ type box struct {
 	order   []grant.ID // console: sessions
 	dirty   map[grant.ID]bool
 	present bool // host: tell whether the console is there
+	claim   bool // host: tell who asks to go on with the session
 	over    bool // host: tell the end
 }
 
@@ -196,9 +198,28 @@ func (br *Broker) put(s store.Session) *route {
 func (br *Broker) Changed(s store.Session) {
 	br.mu.Lock()
 	defer br.mu.Unlock()
+	var before store.Session
+	if r := br.routes[s.ID]; r != nil {
+		before = r.session
+	}
 	r := br.put(s)
-	if c := br.consoles[r.session.ConsoleKey]; c != nil {
-		c.mark(s.ID)
+	told := map[grant.Key]bool{{}: true}
+	for _, k := range []grant.Key{r.session.ConsoleKey, r.session.ClaimKey, before.ConsoleKey, before.ClaimKey} {
+		if c := br.consoles[k]; c != nil && !told[k] {
+			c.mark(s.ID)
+		}
+		told[k] = true
+	}
+	moved := r.session.ConsoleKey != before.ConsoleKey
+	for _, h := range r.hosts {
+		if moved {
+			h.present = true
+			h.poke()
+		}
+		if r.session.Claimed(time.Now()) && r.session.ClaimUntil != before.ClaimUntil {
+			h.claim = true
+			h.poke()
+		}
 	}
 	if !protocol.Live(r.session.State) {
 		for _, h := range r.hosts {
@@ -443,7 +464,7 @@ func (br *Broker) ServeHost(ctx context.Context, accept Accept, s store.Session,
 			br.hosts[a] = b
 		}
 		r.hosts[i] = b
-		b.present = true
+		b.present, b.claim = true, r.session.Claimed(time.Now())
 		b.over = !protocol.Live(r.session.State)
 		return b
 	})
@@ -457,7 +478,7 @@ type Accept func(ping func()) (*websocket.Conn, error)
 func (br *Broker) online(b *box) {
 	if b.console {
 		for _, r := range br.routes {
-			if r.session.ConsoleKey == b.key {
+			if r.of(b.key) {
 				for _, h := range r.hosts {
 					h.present = true
 					h.poke()
@@ -467,11 +488,25 @@ func (br *Broker) online(b *box) {
 		return
 	}
 	if r := br.routes[b.addr.session]; r != nil {
-		if c := br.consoles[r.session.ConsoleKey]; c != nil {
-			c.mark(b.addr.session)
+		for _, k := range r.keys() {
+			if c := br.consoles[k]; c != nil {
+				c.mark(b.addr.session)
+			}
 		}
 	}
 }
+
+// keys are the consoles that the session's host talks to: its own, and the one
+// that asks to go on with it.
+func (r *route) keys() []grant.Key {
+	k := []grant.Key{r.session.ConsoleKey}
+	if r.session.Claimed(time.Now()) && r.session.ClaimKey != r.session.ConsoleKey {
+		k = append(k, r.session.ClaimKey)
+	}
+	return k
+}
+
+func (r *route) of(key grant.Key) bool { return slices.Contains(r.keys(), key) }
 
 func (br *Broker) serve(ctx context.Context, accept Accept, client string, get func() *box) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -603,7 +638,7 @@ func (br *Broker) send(ctx context.Context, b *box, f protocol.Frame) protocol.R
 	}
 	var dst *box
 	if b.console {
-		if r.session.ConsoleKey != b.key {
+		if !r.of(b.key) {
 			return protocol.Unknown
 		}
 		dst = br.hosts[to]
@@ -620,11 +655,24 @@ func (br *Broker) send(ctx context.Context, b *box, f protocol.Frame) protocol.R
 		if !r.session.HostKey.IsZero() && r.session.HostKey != b.key {
 			return protocol.Unknown
 		}
-		dst = br.consoles[r.session.ConsoleKey]
-		if dst == nil {
-			dst = &box{console: true, key: r.session.ConsoleKey, since: time.Now(), dirty: map[grant.ID]bool{}}
-			br.consoles[r.session.ConsoleKey] = dst
+		// A claim has two consoles listening; what is for the other one each
+		// drops, it cannot read it. One that does not collect must not keep the
+		// other from hearing.
+		res := protocol.Full
+		for _, k := range r.keys() {
+			dst = br.consoles[k]
+			if dst == nil {
+				dst = &box{console: true, key: k, since: time.Now(), dirty: map[grant.ID]bool{}}
+				br.consoles[k] = dst
+			}
+			if br.fits(dst, to) && dst.push(to, f.Body, time.Now()) {
+				res = protocol.Taken
+			}
 		}
+		if res == protocol.Taken {
+			b.lastID = f.ID
+		}
+		return res
 	}
 	if !br.fits(dst, to) || !dst.push(to, f.Body, time.Now()) {
 		return protocol.Full
@@ -686,10 +734,18 @@ func (br *Broker) next(b *box, s *sock) (f *protocol.Frame, told bool, err error
 		b.present = false
 		on := false
 		if r := br.routes[b.addr.session]; r != nil {
-			c := br.consoles[r.session.ConsoleKey]
-			on = c != nil && c.sock != nil
+			for _, k := range r.keys() {
+				c := br.consoles[k]
+				on = on || c != nil && c.sock != nil
+			}
 		}
 		return event(protocol.Event{Console: &on})
+	}
+	if b.claim {
+		b.claim = false
+		if r := br.routes[b.addr.session]; r != nil && r.session.Claimed(time.Now()) && b.key == r.session.HostKey {
+			return event(protocol.Event{Claim: r.session.ClaimOffer})
+		}
 	}
 	if b.over {
 		b.over = false

@@ -126,6 +126,9 @@ func (d *Directory) View(s store.Session) protocol.Session {
 		Created: s.Created, Expires: s.Deadline(), Activated: s.Activated, Ended: s.Ended, EndedBy: s.EndedBy,
 		Offer: s.Offer, Grant: s.Grant, Removed: s.RemovedFact, EndedFact: s.EndedFact, ServerKey: d.pub, Rev: s.Rev,
 	}
+	if s.Claimed(d.Now()) {
+		v.Claim = s.ClaimOffer
+	}
 	if s.HostInstance != (protocol.Instance{}) {
 		i := s.HostInstance
 		v.Host = &i
@@ -202,7 +205,7 @@ func (d *Directory) Mine(ctx context.Context, a store.Auth) ([]store.Session, er
 	}
 	out := l[:0]
 	for _, s := range l {
-		if s.ConsoleKey == a.Console.Key {
+		if s.ConsoleKey == a.Console.Key || s.Claimed(d.Now()) && s.ClaimKey == a.Console.Key {
 			out = append(out, s)
 		}
 	}
@@ -297,7 +300,7 @@ func activated(s store.Session, f grant.Signed, signer grant.Key) (grant.Activat
 	if err := grant.Open(signer, grant.ContextActivated, f, &a); err != nil {
 		return a, errFact
 	}
-	if a.Session != s.ID || a.TechnicianKey != s.ConsoleKey || a.HostKey.IsZero() || len(a.Transcript) != 32 {
+	if a.Session != s.ID || a.TechnicianKey != s.ConsoleKey && (s.ClaimKey.IsZero() || a.TechnicianKey != s.ClaimKey) || a.HostKey.IsZero() || len(a.Transcript) != 32 {
 		return a, errFact
 	}
 	return a, nil
@@ -310,16 +313,20 @@ func same(a, b grant.Activated) bool {
 // ActivateConsole takes the console's word. It is idempotent and returns the
 // grant once both words are there and say the same.
 func (d *Directory) ActivateConsole(ctx context.Context, a store.Auth, id grant.ID, f grant.Signed) (grant.Signed, error) {
+	var act grant.Activated
 	s, err := d.update(ctx, "session.activate", id, actor(a), func(s *store.Session) (string, any, error) {
-		if s.ConsoleKey != a.Console.Key || s.Profile != a.Profile.ID {
+		if s.ConsoleKey != a.Console.Key && (s.ClaimKey != a.Console.Key || s.State != protocol.Active) || s.Profile != a.Profile.ID {
 			return "", nil, errNoSession
 		}
-		act, err := activated(*s, f, a.Console.Key)
-		if err != nil {
+		var err error
+		if act, err = activated(*s, f, a.Console.Key); err != nil {
 			return "", nil, err
 		}
+		if act.TechnicianKey != a.Console.Key {
+			return "", nil, errFact
+		}
 		if s.State == protocol.Active {
-			return "", nil, agrees(*s, act)
+			return d.again(s, act, &s.ClaimActConsole, f)
 		}
 		if !protocol.Live(s.State) {
 			return "", nil, errOver
@@ -339,21 +346,25 @@ func (d *Directory) ActivateConsole(ctx context.Context, a store.Auth, id grant.
 		}
 		return "session.console_activated", nil, nil
 	})
-	return granted(s, err)
+	return granted(s, act, err)
 }
 
 // ActivateHost takes the host's word; see ActivateConsole.
 func (d *Directory) ActivateHost(ctx context.Context, id grant.ID, i protocol.Instance, key grant.Key, f grant.Signed) (grant.Signed, error) {
+	var act grant.Activated
 	s, err := d.update(ctx, "session.activate", id, hostActor(i), func(s *store.Session) (string, any, error) {
-		act, err := activated(*s, f, key)
-		if err != nil {
+		var err error
+		if act, err = activated(*s, f, key); err != nil {
 			return "", nil, err
 		}
 		if act.HostKey != key {
 			return "", nil, errFact
 		}
 		if s.State == protocol.Active {
-			return "", nil, agrees(*s, act)
+			if s.HostKey != key {
+				return "", nil, errOther
+			}
+			return d.again(s, act, &s.ClaimActHost, f)
 		}
 		if !protocol.Live(s.State) {
 			return "", nil, errOver
@@ -372,7 +383,7 @@ func (d *Directory) ActivateHost(ctx context.Context, id grant.ID, i protocol.In
 		s.ActHost, s.HostInstance = &f, i
 		return "session.host_activated", map[string]any{"host_key": key}, nil
 	})
-	return granted(s, err)
+	return granted(s, act, err)
 }
 
 func agrees(s store.Session, act grant.Activated) error {
@@ -386,14 +397,116 @@ func agrees(s store.Session, act grant.Activated) error {
 	return nil
 }
 
-func granted(s store.Session, err error) (grant.Signed, error) {
+func granted(s store.Session, act grant.Activated, err error) (grant.Signed, error) {
 	switch {
 	case err != nil:
 		return grant.Signed{}, err
-	case s.State != protocol.Active || s.Grant == nil:
+	case s.State != protocol.Active || s.Grant == nil || agrees(s, act) != nil:
 		return grant.Signed{}, notYet()
 	}
 	return *s.Grant, nil
+}
+
+// claimFor is how long a claim asks the session's host.
+const claimFor = 30 * time.Minute
+
+// Claim lets another console of the session's own person ask to go on with it,
+// or the same console after it lost its keys. It gives no right: the offer it
+// signs lets the host ask its customer, who confirms by a fresh code, and only
+// then ActivateConsole and ActivateHost move the session over. An invitation
+// that was not activated has nothing to confirm: it moves at once.
+func (d *Directory) Claim(ctx context.Context, a store.Auth, id grant.ID) (store.Session, error) {
+	const op = "session.claim"
+	return d.update(ctx, op, id, actor(a), func(s *store.Session) (string, any, error) {
+		now := d.Now()
+		switch {
+		case s.Profile != a.Profile.ID:
+			return "", nil, errNoSession
+		case !protocol.Live(s.State) || !now.Before(s.Deadline()):
+			return "", nil, errOver
+		case s.State != protocol.Active && s.ConsoleKey == a.Console.Key:
+			return "", nil, nil
+		case s.Claimed(now.Add(claimFor/2)) && s.ClaimKey == a.Console.Key:
+			return "", nil, nil
+		}
+		var old grant.Offer
+		if err := grant.Open(d.pub, grant.ContextOffer, s.Offer, &old); err != nil {
+			return "", nil, err
+		}
+		offer := grant.Offer{
+			Session: s.ID, Company: a.Profile.Company.Name, Technician: a.Profile.Name, TechnicianKey: a.Console.Key,
+			Rights: old.Rights & a.Profile.Entitled(), Issued: now, Expires: s.Deadline(),
+		}
+		detail := map[string]any{"from": s.ConsoleKey, "to": a.Console.Key}
+		if s.State != protocol.Active {
+			signed, err := grant.Sign(d.cfg.Key, grant.ContextOffer, offer)
+			if err != nil {
+				return "", nil, err
+			}
+			s.Console, s.Offer, s.State = a.Console.ID, signed, protocol.Invited
+			s.ActConsole, s.ActHost, s.HostInstance = nil, nil, protocol.Instance{}
+			return "session.moved", detail, nil
+		}
+		if until := now.Add(claimFor); until.Before(offer.Expires) {
+			offer.Expires = until
+		}
+		signed, err := grant.Sign(d.cfg.Key, grant.ContextOffer, offer)
+		if err != nil {
+			return "", nil, err
+		}
+		s.Drop()
+		s.Claim, s.ClaimUntil, s.ClaimOffer = a.Console.ID, offer.Expires, &signed
+		return "session.claimed", detail, nil
+	})
+}
+
+// again takes one side's word about a pairing that was made anew under an
+// active session: by a claim, or because an activation had reached one side
+// only. Once host and console say the same, the grant is theirs; its end stays
+// where it was.
+func (d *Directory) again(s *store.Session, act grant.Activated, word **grant.Signed, f grant.Signed) (string, any, error) {
+	if agrees(*s, act) == nil {
+		return "", nil, nil
+	}
+	if act.HostKey != s.HostKey {
+		return "", nil, errOther
+	}
+	if *word != nil && string((*word).Body) == string(f.Body) {
+		return "", nil, nil
+	}
+	*word = &f
+	other := func(w *grant.Signed, signer grant.Key) bool {
+		if w == nil {
+			return false
+		}
+		o, err := activated(*s, *w, signer)
+		return err == nil && same(o, act)
+	}
+	if !other(s.ClaimActConsole, act.TechnicianKey) || !other(s.ClaimActHost, act.HostKey) {
+		return "session.again", map[string]any{"technician_key": act.TechnicianKey}, nil
+	}
+	var old grant.Grant
+	if err := grant.Open(d.pub, grant.ContextGrant, *s.Grant, &old); err != nil {
+		return "", nil, err
+	}
+	g := old
+	from := s.ConsoleKey
+	if act.TechnicianKey != s.ConsoleKey {
+		var offer grant.Offer
+		if err := grant.Open(d.pub, grant.ContextOffer, *s.ClaimOffer, &offer); err != nil {
+			return "", nil, err
+		}
+		g.Company, g.Technician, g.Rights = offer.Company, offer.Technician, offer.Rights
+		s.Console, s.ConsoleKey, s.Offer = s.Claim, s.ClaimKey, *s.ClaimOffer
+	}
+	g.TechnicianKey = act.TechnicianKey
+	signed, err := grant.Sign(d.cfg.Key, grant.ContextGrant, g)
+	if err != nil {
+		return "", nil, err
+	}
+	s.ActConsole, s.ActHost, s.Grant = s.ClaimActConsole, s.ClaimActHost, &signed
+	s.Drop()
+	return "session.reactivated", map[string]any{"from": from, "to": g.TechnicianKey, "expires": g.Expires}, nil
 }
 
 // activate starts the 24 hours and signs the grant.
@@ -418,6 +531,7 @@ func (d *Directory) activate(s *store.Session, act grant.Activated) (string, any
 // finish ends a live session. f is the signed word of who ended it.
 func (d *Directory) finish(s *store.Session, by grant.EndedBy, f grant.Signed, hostKnows bool) (string, any, error) {
 	s.Ended, s.EndedBy, s.EndedFact = d.Now(), by, &f
+	s.Drop()
 	s.State = protocol.Ended
 	if !s.HostKey.IsZero() && !hostKnows {
 		s.State = protocol.Ending

@@ -133,6 +133,26 @@ type Session struct {
 	EndedFact     *grant.Signed
 	RemovedFact   *grant.Signed
 	Rev           int64 // rises with each change; read only
+
+	// A claim: another console of the same profile asks to go on with the
+	// active session. Zero where there is none; ClaimUntil bounds the asking.
+	Claim           grant.ID  // the console
+	ClaimKey        grant.Key // read only
+	ClaimUntil      time.Time
+	ClaimOffer      *grant.Signed
+	ClaimActConsole *grant.Signed
+	ClaimActHost    *grant.Signed
+}
+
+// Claimed reports whether another console may talk to the session's host at now.
+func (s Session) Claimed(now time.Time) bool {
+	return s.ClaimOffer != nil && s.State == protocol.Active && now.Before(s.ClaimUntil)
+}
+
+// Drop forgets the claim.
+func (s *Session) Drop() {
+	s.Claim, s.ClaimKey, s.ClaimUntil = grant.ID{}, grant.Key{}, time.Time{}
+	s.ClaimOffer, s.ClaimActConsole, s.ClaimActHost = nil, nil, nil
 }
 
 // Deadline returns when the session ends by itself: the invitation's end before

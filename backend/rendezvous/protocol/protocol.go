@@ -324,6 +324,7 @@ type Event struct {
 	Session  *Session      `json:"session,omitempty"`  // console: this session changed
 	Console  *bool         `json:"console,omitempty"`  // host: is the console there
 	Ended    *grant.Signed `json:"ended,omitempty"`    // host: the session is over (grant.Ended, by technician or server)
+	Claim    *grant.Signed `json:"claim,omitempty"`    // host: another console asks to go on with the session (grant.Offer)
 	Rejected *Fault        `json:"rejected,omitempty"` // host: this program cannot go on with this session
 }
 
@@ -450,6 +451,7 @@ type Session struct {
 	Removed      *grant.Signed `json:"removed,omitempty"`
 	EndedFact    *grant.Signed `json:"ended_fact,omitempty"`
 	ServerKey    grant.Key     `json:"server_key"`
+	Claim        *grant.Signed `json:"claim,omitempty"`   // grant.Offer to another console of the same profile, which asks to go on with the session
 	Waiting      []Instance    `json:"waiting,omitempty"` // hosts on the link, before activation, online now
 	Rev          int64         `json:"rev"`               // rises with each stored change
 }

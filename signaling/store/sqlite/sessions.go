@@ -17,8 +17,9 @@ import (
 )
 
 const sessionColumns = `s.id, s.company_id, m.name, s.profile_id, p.name, s.console_id, c.key, s.label, s.language, s.state, s.created_at, s.invite_expires,
-	s.activated_at, s.expires_at, s.ended_at, s.ended_by, s.removed_at, s.host_key, s.host_instance, s.offer, s.act_console, s.act_host, s.grant_fact, s.ended_fact, s.removed_fact, s.rev
-	FROM sessions s JOIN companies m ON m.id = s.company_id JOIN profiles p ON p.id = s.profile_id JOIN consoles c ON c.id = s.console_id `
+	s.activated_at, s.expires_at, s.ended_at, s.ended_by, s.removed_at, s.host_key, s.host_instance, s.offer, s.act_console, s.act_host, s.grant_fact, s.ended_fact, s.removed_fact, s.rev,
+	s.claim_console_id, k.key, s.claim_until, s.claim_offer, s.claim_act_console, s.claim_act_host
+	FROM sessions s JOIN companies m ON m.id = s.company_id JOIN profiles p ON p.id = s.profile_id JOIN consoles c ON c.id = s.console_id LEFT JOIN consoles k ON k.id = s.claim_console_id `
 
 func scanSession(scan func(...any) error) (store.Session, error) {
 	var (
@@ -27,10 +28,13 @@ func scanSession(scan func(...any) error) (store.Session, error) {
 		created, invite, activated, expires, end, remov sql.NullInt64
 		endedBy                                         sql.NullString
 		offer                                           string
-		facts                                           [5]sql.NullString
+		facts                                           [8]sql.NullString
+		claim, claimKey                                 []byte
+		until                                           sql.NullInt64
 	)
 	err := scan(&id, &company, &s.CompanyName, &prof, &s.Technician, &console, &ckey, &s.Label, &s.Language, &s.State, &created, &invite,
-		&activated, &expires, &end, &endedBy, &remov, &hkey, &hinst, &offer, &facts[0], &facts[1], &facts[2], &facts[3], &facts[4], &s.Rev)
+		&activated, &expires, &end, &endedBy, &remov, &hkey, &hinst, &offer, &facts[0], &facts[1], &facts[2], &facts[3], &facts[4], &s.Rev,
+		&claim, &claimKey, &until, &facts[5], &facts[6], &facts[7])
 	if err != nil {
 		return s, full(err)
 	}
@@ -41,12 +45,15 @@ func scanSession(scan func(...any) error) (store.Session, error) {
 	copy(s.ConsoleKey[:], ckey)
 	copy(s.HostKey[:], hkey)
 	copy(s.HostInstance[:], hinst)
+	copy(s.Claim[:], claim)
+	copy(s.ClaimKey[:], claimKey)
+	s.ClaimUntil = at(until)
 	s.Created, s.InviteExpires, s.Activated, s.Expires, s.Ended, s.RemovedAt = at(created), at(invite), at(activated), at(expires), at(end), at(remov)
 	s.EndedBy = grant.EndedBy(endedBy.String)
 	if err := grant.Strict([]byte(offer), &s.Offer); err != nil {
 		return s, fmt.Errorf("%w: offer of %s: %w", store.ErrCorrupt, s.ID, err)
 	}
-	for i, p := range []**grant.Signed{&s.ActConsole, &s.ActHost, &s.Grant, &s.EndedFact, &s.RemovedFact} {
+	for i, p := range []**grant.Signed{&s.ActConsole, &s.ActHost, &s.Grant, &s.EndedFact, &s.RemovedFact, &s.ClaimOffer, &s.ClaimActConsole, &s.ClaimActHost} {
 		if !facts[i].Valid {
 			continue
 		}
@@ -176,8 +183,8 @@ func (s *Store) Update(ctx context.Context, id grant.ID, by store.Actor, now tim
 			out = old
 			return nil
 		}
-		var facts [5]any
-		for i, p := range []*grant.Signed{out.ActConsole, out.ActHost, out.Grant, out.EndedFact, out.RemovedFact} {
+		var facts [8]any
+		for i, p := range []*grant.Signed{out.ActConsole, out.ActHost, out.Grant, out.EndedFact, out.RemovedFact, out.ClaimOffer, out.ClaimActConsole, out.ClaimActHost} {
 			if facts[i], err = fact(p); err != nil {
 				return err
 			}
@@ -189,14 +196,24 @@ func (s *Store) Update(ctx context.Context, id grant.ID, by store.Actor, now tim
 		if out.HostInstance != (protocol.Instance{}) {
 			instance = out.HostInstance[:]
 		}
+		var claim any
+		if out.Claim != (grant.ID{}) {
+			claim = out.Claim[:]
+		}
+		offer, err := fact(&out.Offer)
+		if err != nil {
+			return err
+		}
 		var endedBy any
 		if out.EndedBy != "" {
 			endedBy = string(out.EndedBy)
 		}
 		res, err := tx.ExecContext(ctx, `UPDATE sessions SET state = ?, activated_at = ?, expires_at = ?, ended_at = ?, ended_by = ?, removed_at = ?, host_key = ?, host_instance = ?,
-			act_console = ?, act_host = ?, grant_fact = ?, ended_fact = ?, removed_fact = ?, rev = rev + 1 WHERE id = ? AND state = ? AND rev = ?`,
+			act_console = ?, act_host = ?, grant_fact = ?, ended_fact = ?, removed_fact = ?, claim_offer = ?, claim_act_console = ?, claim_act_host = ?,
+			claim_console_id = ?, claim_until = ?, console_id = ?, offer = ?, rev = rev + 1 WHERE id = ? AND state = ? AND rev = ?`,
 			out.State, msOrNil(out.Activated), msOrNil(out.Expires), msOrNil(out.Ended), endedBy, msOrNil(out.RemovedAt), hostKey, instance,
-			facts[0], facts[1], facts[2], facts[3], facts[4], id[:], old.State, old.Rev)
+			facts[0], facts[1], facts[2], facts[3], facts[4], facts[5], facts[6], facts[7],
+			claim, msOrNil(out.ClaimUntil), out.Console[:], offer, id[:], old.State, old.Rev)
 		if err != nil {
 			return err
 		}
@@ -209,6 +226,11 @@ func (s *Store) Update(ctx context.Context, id grant.ID, by store.Actor, now tim
 			}
 		}
 		out.Rev = old.Rev + 1
+		if out.Console != old.Console || out.Claim != old.Claim { // their keys are read
+			if out, err = session(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		return audit(ctx, tx, now, out.Company, id, by, kind, detail)
 	})
 	return out, err
