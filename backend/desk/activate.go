@@ -17,10 +17,6 @@ import (
 // classActivation is the first byte of a mailbox message of the activation.
 const classActivation = 'A'
 
-// abandonAfter is how long a confirmed computer must be silent before another
-// one can take its place.
-const abandonAfter = 5 * time.Second
-
 const maxHosts = 8 // on one link; the server has the same bound
 
 // envelope takes a message from a host.
@@ -48,7 +44,7 @@ func (d *Desk) activation(l *live, e rendezvous.Envelope) {
 		if l.secret == nil || l.srv == nil || len(l.hosts) >= maxHosts || !l.row.Session.State.Open() {
 			return
 		}
-		act, err := pairing.NewConsoleActivation(d.dev, *l.secret, l.id(), l.srv.Offer, l.srv.ServerKey, l.budget, time.Now)
+		act, err := pairing.NewConsoleActivation(d.dev, *l.secret, l.id(), l.offer(), l.srv.ServerKey, l.budget, time.Now)
 		if err != nil {
 			d.log.Error("activation cannot begin", "session", l.id(), "error", err)
 			l.fault = FaultOf(fault.Wrap(err, fault.Hostile, "session.offer", "The server's offer for this session is not valid.", "Cancel it and start a new session."))
@@ -59,6 +55,10 @@ func (d *Desk) activation(l *live, e rendezvous.Envelope) {
 	}
 	before := *l.budget
 	out, ev, err := w.act.Handle(e.Body)
+	if errors.Is(err, pairing.ErrReplay) && pairing.IsHostHello(e.Body) && d.startedAnew(l, e.Instance) {
+		d.activation(l, e)
+		return
+	}
 	if err != nil {
 		d.log.Debug("activation message", "session", l.id(), "error", err)
 		if ev.Kind == pairing.None && len(out) == 0 {
@@ -89,7 +89,7 @@ func (d *Desk) happened(l *live, i rendezvous.Instance, w *waiting, ev pairing.E
 	switch ev.Kind {
 	case pairing.HostAnswered:
 		w.report = ev.Report
-		if d.must(l, session.Answer{Host: hostOf(ev.Report)}) {
+		if d.must(l, session.Answer{Host: hostOf(ev.Report)}) && !l.row.Session.Again {
 			d.serverState(l, rendezvous.Invited, rendezvous.Answered)
 		}
 		d.autoChoose(l)
@@ -109,6 +109,13 @@ func (d *Desk) happened(l *live, i rendezvous.Instance, w *waiting, ev pairing.E
 		if l.code != nil {
 			l.code.state = "locked"
 		}
+		if l.row.Session.Again {
+			d.notice("take-over", "error", fault.New(fault.Limit, "session.code", "Too many wrong codes were typed for this session.", "End it at the server and start a new one."))
+			if err := d.giveUp(l); err != nil {
+				d.log.Error("lock", "error", err)
+			}
+			return
+		}
 		if l.row.Session.State.Open() {
 			if err := d.end(l, grant.ByLock, session.End{By: grant.ByLock}); err != nil {
 				d.log.Error("lock", "error", err)
@@ -116,6 +123,13 @@ func (d *Desk) happened(l *live, i rendezvous.Instance, w *waiting, ev pairing.E
 		}
 	case pairing.Confirmed:
 		d.confirmed(l, i, w, ev)
+	case pairing.Done:
+		if l.pin != nil && l.pin.Instance == i && !l.pin.Done {
+			l.pin.Done, l.pin.loaded = true, time.Now()
+			if err := d.keepPin(l); err != nil {
+				d.notice("vault", "error", err)
+			}
+		}
 	}
 }
 
@@ -135,16 +149,19 @@ func (l *live) there() []rendezvous.Instance {
 }
 
 func (l *live) present(i rendezvous.Instance, w *waiting) bool {
-	return time.Since(w.heard) < 3*time.Second || l.srv == nil || slices.Contains(l.srv.Waiting, i)
+	return time.Since(w.heard) < 3*time.Second || l.row.Session.Again && time.Since(w.heard) < 20*time.Second || l.srv == nil || slices.Contains(l.srv.Waiting, i)
 }
 
 // autoChoose takes the computer if it is the only one. If another one answers
 // afterwards, nothing goes on until a person has chosen.
 func (d *Desk) autoChoose(l *live) {
 	if l.pin != nil {
-		d.giveUp(l)
+		if !d.stale(l) {
+			return
+		}
+		d.dropPin(l)
 	}
-	if l.byHand || l.pin != nil {
+	if l.byHand {
 		return
 	}
 	there := l.there()
@@ -154,39 +171,14 @@ func (d *Desk) autoChoose(l *live) {
 			d.log.Warn("choose", "session", l.id(), "error", err)
 		}
 	case len(there) > 1:
+		// Whoever answered first may not be the customer: the code that was shown
+		// for it must not let it in any more.
+		if w := l.hosts[l.chosen]; w != nil {
+			d.sendAll(l, l.chosen, w.act.Withdraw())
+			d.hideCode(l)
+		}
 		l.chosen = rendezvous.Instance{}
 	}
-}
-
-// giveUp gives up a confirmation that came to nothing: the code was right, but
-// the customer's program could not go on (a full disk, a crash), the server was
-// never told by it, and it has come anew. The session must not be stuck then: a
-// fresh code is asked for.
-func (d *Desk) giveUp(l *live) {
-	s := l.srv
-	if s == nil || !d.server.Online || !l.row.Session.State.Open() || s.State == rendezvous.Active || slices.Contains(s.Waiting, l.pin.Instance) {
-		return
-	}
-	if w := l.hosts[l.pin.Instance]; w != nil && time.Since(w.heard) < abandonAfter {
-		return
-	}
-	if !slices.ContainsFunc(l.there(), func(i rendezvous.Instance) bool { return i != l.pin.Instance }) {
-		return
-	}
-	d.note(l, session.ConsoleA, "confirmation_lost", "The computer went away after the code and before the session began.")
-	if w := l.hosts[l.pin.Instance]; w != nil {
-		w.act.Wipe()
-		delete(l.hosts, l.pin.Instance)
-	}
-	if l.activating {
-		l.stopActivating()
-		l.activating = false
-	}
-	l.pin.parsed.Wipe()
-	clear(l.pin.Pin)
-	l.pin = nil
-	l.chosen, l.byHand, l.fault = rendezvous.Instance{}, false, nil
-	d.forget(pinName(l.id()))
 }
 
 // Choose says which of several computers is the customer's.
@@ -227,7 +219,7 @@ func (d *Desk) choose(l *live, i rendezvous.Instance, automatic bool) error {
 	}
 	w.sent = time.Now()
 	d.sendAll(l, i, out)
-	if from := rendezvous.Answered; l.srv != nil && l.srv.State != rendezvous.Pairing {
+	if from := rendezvous.Answered; l.srv != nil && !l.row.Session.Again && l.srv.State != rendezvous.Pairing {
 		d.serverState(l, from, rendezvous.Pairing)
 	}
 	if again && l.code != nil && l.code.state == "shown" {
@@ -277,6 +269,9 @@ func (d *Desk) confirmed(l *live, i rendezvous.Instance, w *waiting, ev pairing.
 		d.log.Error("no result after a confirmation", "error", err)
 		return
 	}
+	if x := l.row.Session; x.Again && pin.Expires.After(x.Invite) {
+		pin.Expires = x.Invite // nobody can extend
+	}
 	raw, err := pin.MarshalBinary()
 	if err != nil {
 		d.log.Error("pin", "error", err)
@@ -307,16 +302,19 @@ func (d *Desk) confirmed(l *live, i rendezvous.Instance, w *waiting, ev pairing.
 // activate brings our signature to the server until both sides' are there.
 func (d *Desk) activate(l *live) {
 	sig := d.sig
-	if l.pin == nil || l.activating || sig == nil || !l.row.Session.State.Open() {
+	if l.pin == nil || l.activating == l.pin || sig == nil || !l.row.Session.State.Open() {
 		return
 	}
-	l.activating = true
+	if l.stopAct != nil {
+		l.stopAct() // an earlier pairing, which failed
+	}
 	id, act, pin := l.id(), l.pin.Activated, l.pin
-	base, stop := context.WithCancel(d.ctx)
-	l.stopActivating = stop
+	l.activating = pin
+	mine, stop := context.WithCancel(d.ctx)
+	l.stopAct = stop
 	d.async(func(context.Context) {
-		ctx, cancel := context.WithTimeout(base, 5*time.Minute)
 		defer stop()
+		ctx, cancel := context.WithTimeout(mine, 5*time.Minute)
 		defer cancel()
 		signed, err := rendezvous.RetryActivate(ctx, func(ctx context.Context) (grant.Signed, error) {
 			c, cancel := context.WithTimeout(ctx, serverTimeout)
@@ -324,10 +322,12 @@ func (d *Desk) activate(l *live) {
 			return sig.Activate(c, id, act)
 		})
 		d.post(func() {
+			if l.activating == pin {
+				l.activating = nil
+			}
 			if l.pin != pin {
 				return // given up; another one may be on its way
 			}
-			l.activating = false
 			if err != nil {
 				if d.ctx.Err() == nil {
 					d.log.Warn("not activated", "session", id, "error", err)
@@ -352,7 +352,7 @@ func (d *Desk) activated(l *live, signed grant.Signed) {
 		return
 	}
 	l.fault = nil
-	d.must(l, session.Activate{Host: hostOf(l.pin.Report), Rights: pin.Rights, Expires: g.Expires})
+	d.must(l, session.Activate{Host: hostOf(l.pin.Report), Rights: pin.Rights & g.Rights, Since: g.Issued, Expires: g.Expires})
 	d.refreshSoon()
 }
 

@@ -39,6 +39,7 @@ type Signaling interface {
 	Sessions(context.Context) (rendezvous.SessionList, error)
 	Session(context.Context, grant.ID) (rendezvous.Session, error)
 	SetState(ctx context.Context, id grant.ID, from, to string) error
+	Claim(context.Context, grant.ID) (rendezvous.Session, error)
 	Activate(context.Context, grant.ID, grant.Signed) (grant.Signed, error)
 	End(context.Context, grant.ID, grant.Signed) error
 	ICE(context.Context, grant.ID) ([]rendezvous.ICEServer, error)

@@ -41,12 +41,13 @@ type live struct {
 	mail   uint64 // number of the latest sending
 
 	// from the confirmation on
-	pin            *pinned
-	activating     bool
-	stopActivating context.CancelFunc // set while activating
-	ending         bool               // Ended is on its way to the server
-	removeBy       time.Time
-	removedAt      time.Time // when the server said so while the link was open
+	pin        *pinned
+	activating *pinned // which is on its way to the server
+	stopAct    context.CancelFunc
+	claimedAt  time.Time // when the server was asked last to let us go on
+	ending     bool      // Ended is on its way to the server
+	removeBy   time.Time
+	removedAt  time.Time // when the server said so while the link was open
 
 	ended *grant.Signed // not yet at the server
 
@@ -85,7 +86,9 @@ type pinned struct {
 	Instance  rendezvous.Instance `json:"instance"`
 	Report    pairing.HostReport  `json:"report"`
 	Activated grant.Signed        `json:"activated"`
+	Done      bool                `json:"done,omitempty"` // the host said that it holds its pin
 	parsed    *pairing.Pin        // own copy, never given to a link
+	loaded    time.Time           // by this run from the vault; zero: made by this run
 }
 
 func linkName(id grant.ID) string { return "link:" + id.String() }
@@ -136,6 +139,7 @@ func (d *Desk) loadSessions() error {
 			var p pinned
 			if err := json.Unmarshal(b, &p); err == nil {
 				if p.parsed, err = pairing.ParsePin(p.Pin); err == nil {
+					p.loaded = time.Now()
 					l.pin = &p
 				} else {
 					d.log.Warn("stored pin cannot be read", "session", id, "error", err)
@@ -384,6 +388,9 @@ func (d *Desk) heard(s rendezvous.Session) {
 	}
 	l.srv = &s
 	x := &l.row.Session
+	if d.elsewhere(l, s) {
+		return
+	}
 	over := s.State == rendezvous.Ending || s.State == rendezvous.Ended || s.State == rendezvous.Removed || s.State == rendezvous.Unconfirmed
 	if over && !x.State.Over() && x.State != session.Ending {
 		d.must(l, session.End{By: s.EndedBy, At: s.Ended})
@@ -414,6 +421,7 @@ func (d *Desk) heard(s rendezvous.Session) {
 		}
 		d.autoChoose(l)
 		d.activate(l)
+		d.claimSoon(l)
 	case x.State == session.Ending:
 		d.deliverEnd(l)
 	}
@@ -443,9 +451,6 @@ func (d *Desk) tick() {
 			l.code.state = "expired"
 			d.dirty = true
 		}
-		if x.State.Open() && l.pin != nil {
-			d.autoChoose(l)
-		}
 		for i, w := range l.hosts {
 			if out, ev := w.act.Expire(); ev.Kind != pairing.None {
 				d.sendAll(l, i, out)
@@ -457,6 +462,10 @@ func (d *Desk) tick() {
 					d.sendAll(l, i, out)
 				}
 			}
+		}
+		if l.pin != nil && d.stale(l) {
+			d.autoChoose(l)
+			d.dirty = true
 		}
 		if !l.removedAt.IsZero() && time.Since(l.removedAt) > removalGrace && l.srv != nil && l.srv.Removed != nil {
 			d.receipt(l, *l.srv.Removed, nil)
@@ -502,6 +511,11 @@ func (d *Desk) End(id string) error {
 		switch l.row.Session.State {
 		case session.Active:
 			return d.end(l, grant.ByTechnician, session.AskEnd{By: session.Technician})
+		}
+		if l.row.Session.Again {
+			return d.giveUp(l)
+		}
+		switch l.row.Session.State {
 		case session.Invited, session.Answered, session.Pairing:
 			return d.end(l, grant.ByCancel, session.Cancel{})
 		}
@@ -519,6 +533,9 @@ func (d *Desk) Cancel(id string) error {
 		}
 		if !l.row.Session.State.Open() {
 			return fault.New(fault.Conflict, "session.cancel", "The invitation cannot be cancelled any more.", "End the session instead.")
+		}
+		if l.row.Session.Again {
+			return d.giveUp(l)
 		}
 		return d.end(l, grant.ByCancel, session.Cancel{})
 	})

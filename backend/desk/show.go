@@ -99,7 +99,7 @@ func (d *Desk) serverPresence(f *rendezvous.Session) (string, int64) {
 func (d *Desk) show(l *live) Session {
 	x := l.row.Session
 	out := Session{
-		ID: x.ID.String(), Label: x.Customer.Label(), Mine: true, Technician: x.Technician,
+		ID: x.ID.String(), Label: x.Customer.Label(), Mine: true, Again: x.Again, Technician: x.Technician,
 		Customer: Customer(x.Customer), State: string(x.State), CreatedAt: ms(x.Created), InviteExpiresAt: ms(x.Invite),
 		ActivatedAt: ms(x.Activated), ExpiresAt: ms(x.Expires), EndedAt: ms(x.EndedAt), EndedBy: string(x.EndedBy),
 		Mail: MailState{State: string(x.Mail.State), At: ms(x.Mail.At)}, Waiting: []Waiting{}, Rights: session.Names(x.Rights), Fault: l.fault,
@@ -112,7 +112,9 @@ func (d *Desk) show(l *live) Session {
 	}
 	open := x.State.Open()
 	if open {
-		out.Link = l.link
+		if out.Link = l.link; x.Again {
+			out.Link = "" // it opens nothing for anybody else
+		}
 		for i, w := range l.hosts {
 			if r, ok := w.act.Host(); ok && l.present(i, w) {
 				out.Waiting = append(out.Waiting, Waiting{Instance: i.String(), Computer: r.Computer, OS: r.OS, User: r.User, TimeZone: r.TimeZone, Since: ms(w.since), Chosen: i == l.chosen})
@@ -147,7 +149,7 @@ func (d *Desk) show(l *live) Session {
 			out.Removal.Lines = []string{}
 		}
 	}
-	usable := open && l.link != "" && l.pin == nil
+	usable := open && l.link != "" && l.pin == nil && !x.Again
 	out.Verbs = Verbs{
 		Cancel: open, Resend: usable, Correct: usable,
 		ShowCode: out.Code != nil && out.Code.Digits != "",

@@ -147,6 +147,7 @@ type Session struct {
 	ID              string        `json:"id"`
 	Label           string        `json:"label"`
 	Mine            bool          `json:"mine"`
+	Again           bool          `json:"again"` // to go on with here: the customer confirms by a fresh code
 	Technician      string        `json:"technician"`
 	Customer        Customer      `json:"customer"`
 	State           string        `json:"state"`

@@ -97,6 +97,12 @@ func frame(key []byte, context []byte, typ byte, body []byte) []byte {
 	return append(m, mac(key, []byte("message"), context, m)...)
 }
 
+// IsHostHello reports whether m looks like a host's hello. Nothing is checked.
+func IsHostHello(m []byte) bool {
+	typ, _, err := split(m)
+	return err == nil && typ == msgHostHello
+}
+
 // split checks the outer shape of an activation message. The MAC is not
 // checked: what it covers depends on the state.
 func split(m []byte) (typ byte, body []byte, err error) {

@@ -127,6 +127,7 @@ type Session struct {
 	EndedAt    time.Time     `json:"ended_at,omitzero"`
 	EndedBy    grant.EndedBy `json:"ended_by,omitempty"`
 	WasActive  bool          `json:"was_active,omitempty"`
+	Again      bool          `json:"again,omitempty"`   // to go on with at this console: the customer is asked for a fresh code
 	Clean      bool          `json:"clean,omitempty"`   // host said that nothing is left
 	Report     []string      `json:"report,omitempty"`  // removal report, line by line
 	Receipt    *grant.Signed `json:"receipt,omitempty"` // grant.Removed as the host signed it
@@ -197,6 +198,8 @@ const (
 	KindUnconfirmed   = "removal_unconfirmed"
 	KindConsoleClosed = "console_closed"
 	KindConsoleBack   = "console_back"
+	KindTakeOver      = "take_over"
+	KindMoved         = "moved"
 )
 
 // Fact is something that happened.
@@ -231,8 +234,17 @@ type (
 	Activate struct {
 		Host    Host
 		Rights  grant.Rights
+		Since   time.Time // when it began, if that is known better than now
 		Expires time.Time
 	}
+	// TakeOver: this console asks to go on with an active session whose keys it
+	// does not have.
+	TakeOver struct {
+		Technician string
+		Expires    time.Time // of the session: it stays
+	}
+	// Moved: another console of the same person goes on with the session.
+	Moved struct{}
 	// Cancel: the technician takes the invitation back.
 	Cancel struct{}
 	// AskEnd: somebody asked for the end of an active session.
@@ -394,12 +406,17 @@ func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
 	}
 	h := f.Host
 	s.State, s.Host, s.Rights, s.WasActive = Active, &h, f.Rights, true
-	s.Activated, s.Expires = at, f.Expires
+	if s.Activated = at; !f.Since.IsZero() && f.Since.Before(at) {
+		s.Activated = f.Since
+	}
+	s.Expires = f.Expires
+	at, again := s.Activated, s.Again
+	s.Again = false
 	if limit := at.Add(grant.Limit); s.Expires.IsZero() || s.Expires.After(limit) {
 		s.Expires = limit // nobody can extend it
 	}
 	return []Effect{
-		Record{CustomerA, KindActivated, "Connected with " + h.words() + ". Allowed: " + Words(f.Rights) + "."},
+		Record{CustomerA, KindActivated, map[bool]string{false: "Connected with ", true: "The customer confirmed it with a fresh code; connected again with "}[again] + h.words() + ". Allowed: " + Words(f.Rights) + "."},
 		WipeSecret{},
 		Connect{},
 	}, nil
@@ -410,7 +427,33 @@ func (Cancel) apply(s *Session, at time.Time) ([]Effect, error) {
 		return nil, conflict("cancel", "The invitation cannot be cancelled any more.", "End the session instead.")
 	}
 	s.State, s.EndedAt, s.EndedBy = Ended, at, grant.ByCancel
+	if s.Again { // the session itself goes on
+		s.Again, s.Put = false, true
+		return []Effect{Record{Technician, KindMoved, "Going on with the session here was given up."}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
+	}
 	return []Effect{Record{Technician, KindEnded, "Invitation cancelled."}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
+}
+
+// Resume makes a session to go on with out of what the server tells of it.
+func Resume(id grant.ID, technician string, c Customer, created time.Time) Session {
+	return Session{ID: id, State: Ended, Mine: true, Technician: technician, Customer: c, Created: created, Mail: Mail{State: MailNone}}
+}
+
+func (f TakeOver) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if s.State == Ending || s.State == Removed || s.State == Unconfirmed {
+		return nil, conflict("take_over", "The session is over.", "Start a new session.")
+	}
+	s.State, s.Again, s.Mine, s.Put, s.WasActive = Invited, true, true, false, false
+	s.Technician, s.Invite, s.EndedAt, s.EndedBy = f.Technician, f.Expires, time.Time{}, ""
+	return []Effect{Record{Technician, KindTakeOver, "Asked to go on with the session at this console."}, Disconnect{}}, nil
+}
+
+func (Moved) apply(s *Session, at time.Time) ([]Effect, error) {
+	if s.State.Over() {
+		return nil, nil
+	}
+	s.State, s.EndedAt, s.Put, s.Again, s.Mine = Ended, at, true, false, false
+	return []Effect{Record{Technician, KindMoved, "Another console of the same technician goes on with the session."}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
 }
 
 func (f AskEnd) apply(s *Session, at time.Time) ([]Effect, error) {

@@ -29,6 +29,7 @@ func (s *session) end(by grant.EndedBy, signed *grant.Signed) {
 	}
 	s.gate.Shut()
 	s.stopRemote()
+	s.stopNext()
 	e, err := s.st.end(by, signed)
 	if err != nil {
 		s.log.Error("the end could not be stored", "cause", err)
@@ -47,7 +48,7 @@ func (s *state) end(by grant.EndedBy, signed *grant.Signed) (*ending, error) {
 			e.signed = &own
 		}
 	}
-	s.EndedBy, s.Ended = by, e.signed
+	s.EndedBy, s.Ended, s.Secret, s.Next = by, e.signed, "", nil
 	if serr := s.save(); err == nil {
 		err = serr
 	}
@@ -59,7 +60,7 @@ func (s *session) finish(ctx context.Context) error {
 	e := s.ended
 	s.show(func(m *consent.Model) {
 		m.Screen, m.Progress, m.Step, m.Steps = consent.Ending, consent.ClosingConnection, 0, 0
-		m.Watching, m.Doing, m.Paused = false, 0, false
+		m.Watching, m.Doing, m.Paused, m.Again = false, 0, false, false
 	})
 	if e.own && e.signed != nil {
 		s.send(&wire.End{Ended: *e.signed})

@@ -129,6 +129,7 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 	defer again.Stop()
 	var (
 		wrongAt  time.Time // a console is there and does not know our link: then it is the wrong one
+		hello    = time.Now()
 		present  bool
 		known    bool
 		st       *state
@@ -155,6 +156,10 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 			return nil, done, ctx.Err() // what is stored stays, and is taken up by the next run
 		case <-again.C:
 			send(p.act.Pending())
+			if known && time.Since(hello) >= helloEvery { // a console that was started again knows us by nothing else
+				hello = time.Now()
+				send([][]byte{p.act.Hello()})
+			}
 			if present && !known && !wrongAt.IsZero() && time.Since(wrongAt) >= wrongFile {
 				return nil, askAgain, nil
 			}

@@ -65,6 +65,13 @@ type session struct {
 	// or a missing bar pauses it: it goes on when that is lifted.
 	wanted *wire.Open
 
+	epochs    *epochs
+	relinked  bool          // link is another one
+	claim     *grant.Signed // answered last
+	again     *again
+	againTick *time.Ticker
+	stopNext  context.CancelFunc // of telling the server about st.Next
+
 	acts   chan consent.Action // the customer's, after listen has acted on them
 	live   atomic.Pointer[showing]
 	halted atomic.Bool // Stop was pressed and the loop has not come to it yet
@@ -93,22 +100,16 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &session{
 		run: r, st: st, box: box, act: act, ctx: inner,
-		cbox: &connectBox{box: box, in: make(chan []byte, 64)},
-		gate: newGate(r.log), feed: &feed{}, posts: make(chan func(), 64), state: lease.Active, acts: make(chan consent.Action, 64),
+		stopNext: func() {}, gate: newGate(r.log), feed: &feed{}, posts: make(chan func(), 64), state: lease.Active, acts: make(chan consent.Action, 64),
 	}
 	defer s.close(cancel)
 	s.prepare()
-	hello, err := wire.AppendControl(nil, s.hello())
-	if err != nil {
+	s.epochs = st.epochs()
+	if err := s.connect(); err != nil {
 		return r.refuse(ctx, consent.RefusedFault, err)
 	}
-	s.link = r.cfg.System.Listen(inner, peer.Config{
-		Device: st.dev, Pin: st.pin, Epochs: st.epochs(), Mailbox: s.cbox, ICE: func(c context.Context) ([]rendezvous.ICEServer, error) { return box.ICE(c) },
-		LAN: st.LAN, Hello: hello, Log: r.log,
-	})
-	s.beside(func() { s.feed.run(s.link.Picture().Receive()) })
-	s.beside(s.takeInput)
 	s.beside(s.listen)
+	s.tellNext()
 	if err := r.lock.Name(who(st.Technician, st.Company)); err != nil {
 		r.log.Warn("lock not named", "cause", err)
 	}
@@ -193,9 +194,9 @@ func (s *session) post(f func()) {
 	}
 }
 
-func (s *session) takeInput() {
+func (s *session) takeInput(in <-chan []byte) {
 	told := time.Time{}
-	for b := range s.link.Input().Receive() {
+	for b := range in {
 		now := time.Now()
 		if err := s.gate.Take(b, now); err != nil && now.Sub(told) > time.Minute {
 			told = now
@@ -321,6 +322,10 @@ func (s *session) loop(ctx context.Context) error {
 	events, boxEvents, control := s.link.Events(), s.box.Events(), s.link.Control().Receive()
 	watching := false
 	for s.ended == nil {
+		if s.relinked {
+			s.relinked = false
+			events, control = s.link.Events(), s.link.Control().Receive()
+		}
 		if w := s.remote != nil || s.paused == "bar"; w != watching {
 			if watching = w; w {
 				quick.Reset(barPoll)
@@ -337,6 +342,8 @@ func (s *session) loop(ctx context.Context) error {
 			s.tick(false)
 		case <-quick.C:
 			s.watchBar()
+		case <-s.againC():
+			s.resendAgain()
 		case a, ok := <-s.acts:
 			if !ok {
 				return errLeave
@@ -428,7 +435,7 @@ func (s *session) mail(b []byte) {
 			}
 		}
 	case pairing.ClassActivation:
-		if s.act == nil {
+		if s.mailAgain(b) || s.act == nil {
 			return
 		}
 		out, _, err := s.act.Handle(b)
@@ -451,6 +458,9 @@ func (s *session) mail(b []byte) {
 func (s *session) server(e rendezvous.HostEvent) {
 	if e.Ended != nil {
 		s.signedEnd(*e.Ended)
+	}
+	if e.Claim != nil && s.ended == nil {
+		s.claimed(*e.Claim)
 	}
 	if e.Rejected == nil || e.Rejected.Kind == fault.Offline {
 		return
@@ -557,7 +567,13 @@ func (s *session) customer(a consent.Action) {
 		}
 	case consent.SetRight:
 		s.setRight(a.Rights&s.st.Rights, a.On)
+	case consent.SubmitCode:
+		s.typedAgain(a.Text, a.Rights)
 	case consent.EndAndRemove, consent.Cancel:
+		if a.Kind == consent.Cancel && s.askedAgain() {
+			s.declinedAgain()
+			return
+		}
 		s.gate.Shut()
 		s.stopShowing()
 		s.end(grant.ByCustomer, nil)
@@ -895,6 +911,7 @@ func (s *session) clipGet(id uint32) {
 		s.refuseAsked(wire.KindClipGet, id, err)
 		return
 	}
+	ch := s.link.Control()
 	s.beside(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, clipTimeout)
 		text, err := s.clip.Get(ctx)
@@ -903,7 +920,7 @@ func (s *session) clipGet(id uint32) {
 			err = fault.New(fault.Limit, "host.clipboard", "The text in the remote computer's clipboard is too long.", "Copy a smaller part of it.")
 		}
 		if err == nil {
-			err = s.sendClip(id, text)
+			err = s.sendClip(ch, id, text)
 		}
 		s.post(func() {
 			if err != nil {
@@ -916,8 +933,7 @@ func (s *session) clipGet(id uint32) {
 	})
 }
 
-func (s *session) sendClip(id uint32, text string) error {
-	ch := s.link.Control()
+func (s *session) sendClip(ch peer.Channel, id uint32, text string) error {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	for part := 0; ; part++ {
 		n := min(len(text), wire.MaxClipPart)

@@ -50,6 +50,9 @@ type stored struct {
 	Since      time.Time     `json:"since"`
 	EndedBy    grant.EndedBy `json:"ended_by"` // "" while it goes on
 	Ended      *grant.Signed `json:"ended,omitempty"`
+	Secret     string        `json:"secret,omitempty"` // the link's password, for a re-activation only
+	Tries      int           `json:"tries,omitempty"`  // wrong codes, over the whole session
+	Next       *renewed      `json:"next,omitempty"`   // confirmed again, not yet granted
 }
 
 // state is a session that was activated on this computer.
@@ -103,6 +106,12 @@ func (e *epochs) Advance(epoch uint64) error {
 	return nil
 }
 
+func (e *epochs) now() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last
+}
+
 // parseEpoch reads what Advance wrote.
 func parseEpoch(b []byte) (uint64, error) {
 	d, err := hex.DecodeString(string(b))
@@ -141,9 +150,12 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 		stored: stored{
 			Version: 1, Server: p.link.Server.String(), Session: p.link.Session, Instance: p.instance.String(), Device: dev, Pin: b,
 			Transcript: transcript[:], Company: p.offer.Company, Technician: p.offer.Technician, Rights: pin.Rights, Allowed: pin.Rights,
-			LAN: p.told.LAN, Program: program, Since: time.Now().UTC(),
+			LAN: p.told.LAN, Program: program, Since: time.Now().UTC(), Secret: p.link.Secret.Text(),
 		},
 		server: p.link.Server, dev: p.dev, pin: pin, journal: j,
+	}
+	if p.act != nil {
+		s.Tries = p.act.Tried()
 	}
 	for _, it := range []removal.Item{
 		{Kind: removal.Secret, Path: s.path(stateName), What: "the keys of the session"},
@@ -193,6 +205,16 @@ func parseState(b []byte) (*state, error) {
 	s.server = l.Server
 	if _, err := s.instance(); err != nil {
 		return corrupt(err)
+	}
+	if s.Next != nil {
+		if err := s.Next.check(s.Session); err != nil {
+			return corrupt(err)
+		}
+	}
+	if s.Secret != "" {
+		if _, err := pairing.ParseSecret(s.Secret); err != nil {
+			return corrupt(err)
+		}
 	}
 	if s.Grant != nil {
 		if s.grant, err = openGrant(*s.Grant, s.pin, s.dev); err != nil {
