@@ -235,20 +235,15 @@ func (f flags) profileDir() (string, func(), error) {
 // beside it, and to standard error what someone must act upon.
 func openLog(dir string) (*slog.Logger, string, func()) {
 	path := filepath.Join(dir, "daypass.log")
-	if st, err := os.Stat(path); err == nil && st.Size() > 4<<20 {
-		if err := os.Rename(path, path+".1"); err != nil {
-			fmt.Fprintln(os.Stderr, "daypass: the log cannot be rotated:", err)
-		}
-	}
 	level := slog.LevelInfo
 	if os.Getenv("DAYPASS_DEBUG") != "" {
 		level = slog.LevelDebug
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := openLogFile(path)
 	if err != nil {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), "", func() {}
 	}
-	return slog.New(slog.NewTextHandler(file, &slog.HandlerOptions{Level: level})), path, func() { file.Close() }
+	return slog.New(slog.NewTextHandler(file, &slog.HandlerOptions{Level: level})), path, file.close
 }
 
 // wailsLog passes what Wails says to our log.

@@ -117,20 +117,32 @@ func (l *limits) get(key string, now time.Time, perMinute float64) *bucket {
 	b := l.buckets[key]
 	if b == nil {
 		if len(l.buckets) >= maxBuckets {
-			for k, o := range l.buckets {
-				if now.Sub(o.at) > 10*time.Minute && now.After(o.blocked) {
-					delete(l.buckets, k)
-				}
-			}
+			l.makeRoom(now)
 		}
 		b = &bucket{tokens: perMinute, at: now}
-		if len(l.buckets) < maxBuckets {
-			l.buckets[key] = b
-		}
+		l.buckets[key] = b
 	}
 	b.tokens = min(perMinute, b.tokens+now.Sub(b.at).Minutes()*perMinute)
 	b.at = now
 	return b
+}
+
+// makeRoom forgets what is old, and at least the one that was not asked for
+// longest: a flood of names must not make later ones uncounted.
+func (l *limits) makeRoom(now time.Time) {
+	var oldest string
+	for k, o := range l.buckets {
+		if now.Sub(o.at) > 10*time.Minute && now.After(o.blocked) {
+			delete(l.buckets, k)
+			continue
+		}
+		if first := l.buckets[oldest]; first == nil || o.at.Before(first.at) {
+			oldest = k
+		}
+	}
+	if len(l.buckets) >= maxBuckets {
+		delete(l.buckets, oldest)
+	}
 }
 
 // take spends a token of each, and returns how long to wait if there is none.
