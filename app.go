@@ -158,15 +158,6 @@ func (a *app) quitNow() {
 	a.Quit()
 }
 
-// fail closes without asking; the program ends with err, after everything was
-// put away.
-func (a *app) fail(err error) {
-	a.mu.Lock()
-	a.failed = err
-	a.mu.Unlock()
-	a.quitNow()
-}
-
 // Confirm asks natively.
 func (a *app) Confirm(title, question, yes string) bool {
 	ctx := a.context()

@@ -56,6 +56,15 @@ func (f *labFlags) start(ctx context.Context, d *desk.Desk, a *app) {
 	}()
 }
 
+// fail closes without asking; the program ends with err, after everything was
+// put away.
+func (a *app) fail(err error) {
+	a.mu.Lock()
+	a.failed = err
+	a.mu.Unlock()
+	a.quitNow()
+}
+
 // signIn is the file that daypass-signaling admin create writes.
 type signIn struct {
 	Email    string `json:"email"`

@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -107,7 +108,7 @@ func modules() ([]part, error) {
 		{"windows", "", "./hostsvc"},
 		{"linux", "", "./signaling"},
 	} {
-		cmd := exec.Command("go", "list", "-deps", "-tags", b.tags, "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", b.program)
+		cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "-tags", b.tags, "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", b.program)
 		cmd.Env = append(os.Environ(), "GOOS="+b.system, "CGO_ENABLED=1")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
@@ -133,7 +134,7 @@ func modules() ([]part, error) {
 
 // bundled asks the page's bundler which packages it put in.
 func bundled() ([]string, error) {
-	cmd := exec.Command("node", "bundled.mjs")
+	cmd := exec.CommandContext(context.Background(), "node", "bundled.mjs")
 	cmd.Dir = "frontend"
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

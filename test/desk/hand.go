@@ -163,7 +163,7 @@ func (p *Pad) listen() {
 		if ev == nil && err == nil {
 			return
 		}
-		line := ""
+		var line string
 		switch e := ev.(type) {
 		case xproto.ButtonPressEvent:
 			line = fmt.Sprintf("press %d at %d,%d", e.Detail, e.RootX, e.RootY)
