@@ -19,8 +19,8 @@ const (
 	// after the one before, make a photographic tile a moving one.
 	motionStreak = 4
 	motionGap    = 250 * time.Millisecond
-	// manyColours in a tile that keeps changing are no text: a dark or plain
-	// part of a film still has that many.
+	// manyColours in a tile that keeps changing within a film are the film's
+	// dark or plain parts, not text.
 	manyColours = 112
 	// restTime is how long a lossy tile must be unchanged to be refined.
 	restTime = 350 * time.Millisecond
@@ -73,10 +73,13 @@ type encoder struct {
 
 	pal  palette
 	find finder
-	// skipped counts the searches for copies that a film did without.
-	skipped uint
-	moved   []image.Rectangle // moving tiles of the open update
-	exact   []image.Rectangle // what the open update has without loss
+	// missed counts the frames of a film since something was found in it.
+	missed uint
+	// film is the box of what was coded as motion at filmAt (unix ns).
+	film   image.Rectangle
+	filmAt int64
+	moved  []image.Rectangle // moving tiles of the open update
+	exact  []image.Rectangle // what the open update has without loss
 	// deferred says that the last update left its motion to this one, which
 	// therefore may not: motion must not starve.
 	deferred bool
@@ -151,6 +154,7 @@ func (e *encoder) encode(rects []image.Rectangle, now time.Time, budget int, ref
 			break
 		}
 	}
+	e.follow(now)
 	motion := false
 	if moving := join(e.moved); e.beside(moving) && sum(moving) > splitMotion && !e.deferred {
 		e.deferred = true
@@ -247,7 +251,8 @@ func (e *encoder) damaged(r image.Rectangle, now time.Time, budget int) image.Re
 			}
 			t.last = ns
 			n := e.pal.gather(e.cur, box)
-			moving := (n == 0 || n >= manyColours) && t.streak >= motionStreak || n == 0 && e.thin && area(box) >= 1024
+			photo := n == 0 || n >= manyColours && whole.In(e.film) && ns-e.filmAt < int64(motionGap)
+			moving := photo && t.streak >= motionStreak || n == 0 && e.thin && area(box) >= 1024
 			if moving && e.motion != nil && area(box) >= 512 {
 				// The whole tile moves: cut at the grid, so that regions grow
 				// together and refining finds it.
@@ -362,6 +367,20 @@ func (e *encoder) flushMotion(moving []image.Rectangle, pressing func([]image.Re
 		}
 	}
 	return nil, nil
+}
+
+// follow remembers where a film is.
+func (e *encoder) follow(now time.Time) {
+	var box image.Rectangle
+	for _, r := range e.moved {
+		box = box.Union(r)
+	}
+	if ns := now.UnixNano(); !box.Empty() {
+		if ns-e.filmAt < int64(motionGap) {
+			box = box.Union(e.film.Intersect(box.Inset(-2 * tile)))
+		}
+		e.film, e.filmAt = box, ns
+	}
 }
 
 // beside reports whether the open update has something exact well outside the

@@ -18,8 +18,9 @@ const (
 	stripe = 16
 	// minRun is the fewest rows of a stripe that make a copy.
 	minRun = 6
-	// searchFilms is how often a film is searched for copies nevertheless: it
-	// may be a page with photographs that began to scroll.
+	// searchFilms is after how many searches in vain, and from then on how
+	// often, a film is searched for copies: it may be a page with photographs
+	// that began to scroll.
 	searchFilms = 8
 	// maxCopies bounds the operations of one offset.
 	maxCopies = 48
@@ -86,20 +87,34 @@ func (e *encoder) copiesIn(box image.Rectangle, now time.Time) {
 	if box.Dx() < minCopySide || box.Dy() < minCopySide || area(box) < minCopyArea {
 		return
 	}
-	if e.films(box, now) {
-		if e.skipped++; e.skipped%searchFilms != 0 {
+	film := e.films(box, now)
+	if film && e.missed >= searchFilms {
+		// Looked for in vain: not again before as many frames have passed.
+		if e.missed++; e.missed%searchFilms != 0 {
 			return
 		}
 	}
+	found := e.search(box, now)
+	switch {
+	case found:
+		e.missed = 0
+	case film:
+		e.missed++
+	}
+}
+
+// search reports whether something in box moved, and moves it.
+func (e *encoder) search(box image.Rectangle, now time.Time) bool {
 	changed := 0
 	if d := e.vertical(box); d != 0 {
 		changed = e.move(box, image.Pt(0, d), now)
 	}
 	if changed*4 < area(box) {
 		if d := e.anyway(box); d != (image.Point{}) {
-			e.move(box, d, now)
+			changed += e.move(box, d, now)
 		}
 	}
+	return changed > 0
 }
 
 // films reports whether most of box is a film now: tiles that change all the

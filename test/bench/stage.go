@@ -111,6 +111,38 @@ func (s *stage) cpu(role string) float64 {
 	return n / 1e9
 }
 
+// moment is what the machine and the bench did so far, in seconds of one core.
+type moment struct {
+	at          time.Time
+	busy, known float64
+}
+
+// now reads the clocks. What is known is the roles and this program.
+func (s *stage) now() moment {
+	m := moment{at: time.Now()}
+	b, err := os.ReadFile("/proc/stat")
+	check(err)
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, f := range strings.Fields(line)[1:] {
+		// user nice system idle iowait irq softirq steal; guests are in user.
+		if n, err := strconv.ParseFloat(f, 64); err == nil && i < 8 && i != 3 && i != 4 {
+			m.busy += n / 100 // USER_HZ
+		}
+	}
+	for r := range s.groups {
+		m.known += s.cpu(r)
+	}
+	var u syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	m.known += time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+	return m
+}
+
+// foreign is how much others used since before, in percent of one core.
+func (m moment) foreign(before moment) float64 {
+	return max(0, 100*((m.busy-before.busy)-(m.known-before.known))/m.at.Sub(before.at).Seconds())
+}
+
 func (s *stage) network() {
 	for _, r := range []string{"h", "v", "r"} {
 		check(run("ip", "netns", "add", ns(r)))
