@@ -60,9 +60,22 @@ func (a *app) startup(ctx context.Context) {
 	}
 }
 
+// sideButton tells the page of a mouse button that its web view keeps from it.
+func (a *app) sideButton(button int, down bool) {
+	a.mu.Lock()
+	ctx, ready := a.ctx, a.ready
+	a.mu.Unlock()
+	if ready && ctx != nil && !a.leaving.Load() {
+		wails.EventsEmit(ctx, "side-button", button, down)
+	}
+}
+
 func (a *app) domReady(context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.ready {
+		watchSideButtons(a.sideButton)
+	}
 	a.ready = true
 }
 

@@ -73,8 +73,10 @@ func (g *gate) input(b []byte) error {
 	return nil
 }
 
+// set opens or shuts. Each change lets go of everything there: what is held is
+// not held any more, and a host that heard an interruption hears again.
 func (g *gate) set(open bool) {
-	if was := g.open.Swap(open); was && !open {
+	if was := g.open.Swap(open); was != open {
 		g.release()
 	}
 }

@@ -556,6 +556,9 @@ func TestASessionFromInvitationToRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect[*wire.Open](h)
+	if m := <-h.in; m[0] != byte(wire.InputRelease) {
+		t.Fatalf("first comes %x", m)
+	}
 	if err := b.input(key); err != nil {
 		t.Fatal(err)
 	}

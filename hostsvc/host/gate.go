@@ -21,6 +21,8 @@ type gate struct {
 	inj     Injector
 	open    bool
 	display image.Rectangle
+	deaf    bool      // since the link was interrupted
+	hears   time.Time // again from then on; zero: not known yet
 	tokens  float64
 	filled  time.Time
 	failed  error // latest of Apply, until taken
@@ -58,6 +60,25 @@ func (g *gate) Release() {
 	g.release()
 }
 
+// Interrupted is Release for a link that has fallen silent. What was sent
+// before and arrives later was meant for the past: the gate is deaf until the
+// console lets go of everything, which it does when it sees the interruption
+// and when that is over, or until deafAfter from Resumed on, for a console
+// that has seen none.
+func (g *gate) Interrupted() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.release()
+	g.deaf, g.hears = true, time.Time{}
+}
+
+// Resumed says that the link is open again.
+func (g *gate) Resumed(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hears = now.Add(deafAfter)
+}
+
 func (g *gate) release() {
 	if g.inj == nil {
 		return
@@ -77,7 +98,10 @@ func (g *gate) Take(b []byte, now time.Time) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.open {
+	if g.deaf && (m.Kind == wire.InputRelease || (!g.hears.IsZero() && now.After(g.hears))) {
+		g.deaf = false
+	}
+	if !g.open || g.deaf {
 		return nil
 	}
 	if !g.filled.IsZero() {

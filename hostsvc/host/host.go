@@ -45,7 +45,8 @@ const (
 	reportTimeout  = 10 * time.Minute // the last page stays at most so long
 	typedTimeout   = 10 * time.Second // for a link on the input, before an earlier session is taken up
 	blockedEvery   = time.Second
-	inputPerSecond = 1000 // input messages; more are dropped
+	deafAfter      = 2 * time.Second // of an interruption, for input
+	inputPerSecond = 1000            // input messages; more are dropped
 )
 
 // Times that tests shorten.

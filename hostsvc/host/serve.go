@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"image"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,8 +54,9 @@ type session struct {
 	paused   string // "", "customer", "bar"
 	remote   *remote
 	clipIn   clipIn
-	blocked  wire.Blocked // as told
-	lookedAt time.Time    // for it
+	blocked  wire.Blocked       // as told
+	shown    []wire.DisplayInfo // as told
+	lookedAt time.Time          // for it
 	serving  bool
 	state    lease.State
 	saved    time.Time
@@ -262,6 +264,7 @@ func (s *session) hello() *wire.HostHello {
 	if err != nil {
 		s.log.Info("displays not listed", "cause", err)
 	}
+	s.shown = list
 	return &wire.HostHello{
 		Version: wire.Version, Program: cut(s.cfg.Version), Computer: cut(rep.Computer), OS: cut(rep.OS), User: cut(rep.User),
 		TimeZone: cut(rep.TimeZone), Rights: s.st.Allowed, Displays: list, Paused: s.paused, ExpiresMS: s.st.rec.Left().Milliseconds(),
@@ -521,6 +524,7 @@ func (s *session) linked(e peer.Event) {
 	was := s.online
 	s.online = e.State == peer.Open
 	if s.online && !was {
+		s.gate.Resumed(time.Now())
 		s.tick(false)
 		if s.ended != nil {
 			return
@@ -536,7 +540,7 @@ func (s *session) linked(e peer.Event) {
 	}
 	if !s.online && was {
 		s.away = time.Now()
-		s.gate.Release()
+		s.gate.Interrupted()
 	}
 	offline := e.State == peer.Reconnecting || e.State == peer.Closed
 	if offline != s.model.Offline && (s.serving || !offline) {
@@ -656,6 +660,35 @@ func (s *session) watchBar() {
 	if now.Sub(s.lookedAt) >= blockedEvery {
 		s.lookedAt = now
 		s.tellBlocked()
+	}
+	s.watchDisplays()
+}
+
+// watchDisplays follows displays that come, go, or change while Remote Control
+// is open: the console gets the new list, and pointing goes to where the
+// display is now. One that went away gives way to the primary one.
+func (s *session) watchDisplays() {
+	if s.remote == nil || s.src == nil {
+		return
+	}
+	list, err := s.displays()
+	if err != nil || len(list) == 0 {
+		return // the picture says so
+	}
+	if !slices.Equal(list, s.shown) {
+		s.shown = list
+		s.send(&wire.Displays{Displays: list})
+	}
+	r := s.remote
+	d, err := s.find(r.display)
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		s.wanted = &wire.Open{ViewOnly: r.viewOnly}
+		s.openRemote(s.wanted)
+	case err == nil && d.Bounds != r.bounds:
+		r.bounds = d.Bounds
+		s.gate.Release() // what was held was held elsewhere
+		s.openGate()
 	}
 }
 

@@ -3,11 +3,14 @@ package desk
 import (
 	"fmt"
 	"image"
+	"image/color"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jezek/xgb"
+	"github.com/jezek/xgb/xfixes"
 	"github.com/jezek/xgb/xproto"
 	"github.com/jezek/xgb/xtest"
 )
@@ -211,4 +214,80 @@ func (p *Pad) Close() {
 	xproto.DestroyWindow(p.c, p.win)
 	p.c.Sync()
 	p.c.Close()
+}
+
+// SetClipboard puts text into the clipboard, as a program that was copied from.
+func (d *Desk) SetClipboard(text string) {
+	d.t.Helper()
+	d.StartWith(nil, strings.NewReader(text), nil, "xclip", "-quiet", "-selection", "clipboard", "-i")
+	d.Until("the text in the clipboard", 5*time.Second, func() bool { return d.Clipboard() == text })
+}
+
+// Size is the size of the screen now.
+func (d *Desk) Size() image.Point {
+	d.t.Helper()
+	g, err := xproto.GetGeometry(d.x, xproto.Drawable(d.root)).Reply()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return image.Pt(int(g.Width), int(g.Height))
+}
+
+// Resize changes the resolution, to at most what the desk began with.
+func (d *Desk) Resize(w, h int) {
+	d.t.Helper()
+	name := fmt.Sprintf("desk-%dx%d", w, h)
+	d.Output("xrandr", "--newmode", name, "1", strconv.Itoa(w), strconv.Itoa(w+1), strconv.Itoa(w+2), strconv.Itoa(w+3), strconv.Itoa(h), strconv.Itoa(h+1), strconv.Itoa(h+2), strconv.Itoa(h+3))
+	d.Output("xrandr", "--addmode", "screen", name)
+	d.Output("xrandr", "--output", "screen", "--mode", name)
+	d.Until("the resolution", 5*time.Second, func() bool { return d.Size() == image.Pt(w, h) })
+}
+
+// Cursor is what the pointer looks like now, and its hot spot.
+func (d *Desk) Cursor() (*image.RGBA, image.Point) {
+	d.t.Helper()
+	if err := xfixes.Init(d.x); err != nil {
+		d.t.Fatal(err)
+	}
+	if _, err := xfixes.QueryVersion(d.x, 4, 0).Reply(); err != nil {
+		d.t.Fatal(err)
+	}
+	r, err := xfixes.GetCursorImage(d.x).Reply()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	img := image.NewRGBA(image.Rect(0, 0, int(r.Width), int(r.Height)))
+	for i, p := range r.CursorImage {
+		img.Pix[4*i], img.Pix[4*i+1], img.Pix[4*i+2], img.Pix[4*i+3] = byte(p>>16), byte(p>>8), byte(p), byte(p>>24)
+	}
+	return img, image.Pt(int(r.Xhot), int(r.Yhot))
+}
+
+// SolidCursor makes a square pointer of one colour for a Pad; transparent when
+// its alpha is 0.
+func SolidCursor(side, hotX, hotY int, c color.RGBA) func(*xgb.Conn) (xproto.Cursor, error) {
+	return func(x *xgb.Conn) (xproto.Cursor, error) {
+		pix, err := xproto.NewPixmapId(x)
+		if err != nil {
+			return 0, err
+		}
+		gc, err := xproto.NewGcontextId(x)
+		if err != nil {
+			return 0, err
+		}
+		id, err := xproto.NewCursorId(x)
+		if err != nil {
+			return 0, err
+		}
+		on := uint32(0)
+		if c.A != 0 {
+			on = 1
+		}
+		root := xproto.Setup(x).DefaultScreen(x).Root
+		xproto.CreatePixmap(x, 1, pix, xproto.Drawable(root), uint16(side), uint16(side))
+		xproto.CreateGC(x, gc, xproto.Drawable(pix), xproto.GcForeground, []uint32{on})
+		xproto.PolyFillRectangle(x, xproto.Drawable(pix), gc, []xproto.Rectangle{{Width: uint16(side), Height: uint16(side)}})
+		wide := func(v uint8) uint16 { return uint16(v) * 257 }
+		return id, xproto.CreateCursorChecked(x, id, pix, pix, wide(c.R), wide(c.G), wide(c.B), 0, 0, 0, uint16(hotX), uint16(hotY)).Check()
+	}
 }

@@ -15,12 +15,18 @@ export const openViewer: OpenViewer = (host, ticket, options, events) => {
   viewer.on('state', (state) => events.state(state))
   viewer.on('focus', (on) => events.captured(on))
   viewer.on('escape', () => events.released())
+  // Where the web view keeps the mouse's back and forward buttons from the page, the window tells of them.
+  const { runtime } = window as unknown as { runtime?: { EventsOn(name: string, f: (...data: unknown[]) => void): () => void } }
+  const off = runtime?.EventsOn('side-button', (button, down) => viewer.sideButton(Number(button), down === true))
   return {
     focus: () => viewer.focus(),
     setScale: (scale) => viewer.setMode(mode(scale)),
     setViewOnly: (on) => viewer.setViewOnly(on),
     setKeyboard: (k) => viewer.setKeyboardMode(keyboard(k)),
     refresh: () => viewer.refresh(),
-    close: () => viewer.destroy(),
+    close: () => {
+      off?.()
+      viewer.destroy()
+    },
   }
 }

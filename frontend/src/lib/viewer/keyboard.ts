@@ -106,7 +106,8 @@ export class Keyboard {
   }
 
   #character(e: KeyLike): boolean {
-    if (e.key === 'AltGraph' || (e.code === 'AltRight' && e.key !== 'Alt')) return true // its effect is in the text
+    // Their effect is in the text.
+    if (e.key === 'AltGraph' || (e.code === 'AltRight' && e.key !== 'Alt') || e.code === 'CapsLock') return true
     if ([...e.key].length !== 1) return false
     const m = modsOf(e)
     const chord = (m & (mod.control | mod.alt | mod.meta)) !== 0

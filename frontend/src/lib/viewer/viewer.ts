@@ -95,6 +95,7 @@ export class Viewer {
   #retries = 0
 
   #buttons = 0
+  #sides = 0 // of them those that the window told of: no event says that they are up
   #x = 0
   #y = 0
   #client: { x: number; y: number } | undefined // pointer over the viewer, in client px
@@ -198,11 +199,19 @@ export class Viewer {
 
   /** Lets go of every key and button. */
   release(): void {
-    this.#buttons = 0
+    this.#buttons = this.#sides = 0
     clearTimeout(this.#moveTimer)
     this.#moveTimer = undefined
     this.#field.value = ''
     this.#keyboard.release()
+  }
+
+  /** A press or release of back (3) or forward (4) that the page was not given as an event; it counts where the pointer is. */
+  sideButton(which: number, down: boolean): void {
+    if ((which !== 3 && which !== 4) || ((this.#buttons >> which) & 1) === (down ? 1 : 0)) return
+    if (down && this.#client === undefined) return
+    this.#sides = down ? this.#sides | (1 << which) : this.#sides & ~(1 << which)
+    this.#button(which, down)
   }
 
   /** Asks for a full repaint. */
@@ -323,7 +332,7 @@ export class Viewer {
     this.#transport = undefined
     this.#kind = ''
     this.#unpainted = []
-    this.#buttons = 0
+    this.#buttons = this.#sides = 0
     this.#keyboard.release() // forgets what is down; the other side lets go by itself
     if (this.#abort.signal.aborted) return
     this.#become(final ? 'closed' : 'lost')
@@ -514,7 +523,7 @@ export class Viewer {
     this.#edge()
     if (e.pointerType === 'mouse') {
       // A release that went to another window.
-      for (let b = 0; b < nativeBit.length; b++) if (this.#buttons & (1 << b) && !(e.buttons & nativeBit[b]!)) this.#button(b, false)
+      for (let b = 0; b < nativeBit.length; b++) if (this.#buttons & ~this.#sides & (1 << b) && !(e.buttons & nativeBit[b]!)) this.#button(b, false)
     }
     if (this.#moveTimer !== undefined) return
     const wait = this.#movedAt + moveEvery - performance.now()
