@@ -691,25 +691,49 @@ func (d *Desk) SendClipboard(id string) error {
 	if text == "" {
 		return fault.New(fault.Invalid, "clipboard.read", "There is no text in the clipboard.", "Copy a text first.")
 	}
-	return d.do(func() error {
-		l, c, err := d.connected(id, grant.Clipboard, "the clipboard")
+	var parts []*wire.Clip
+	var ch peer.Channel
+	err = d.do(func() error {
+		_, c, err := d.connected(id, grant.Clipboard, "the clipboard")
 		if err != nil {
 			return err
 		}
 		c.clipID++
-		parts, err := wire.SplitClip(c.clipID, text)
+		ch = c.link.Control()
+		parts, err = wire.SplitClip(c.clipID, text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// At the pace of the connection, and beside everything else.
+	ctx, cancel := context.WithTimeout(d.ctx, clipTimeout)
+	defer cancel()
+	for _, p := range parts {
+		b, err := wire.AppendControl(nil, p)
 		if err != nil {
 			return err
 		}
-		for _, p := range parts {
-			if err := d.send(c, p); err != nil {
-				return err
-			}
+		if err := ch.Writable(ctx, clipAhead); err != nil {
+			return fault.Wrap(err, fault.Offline, "clipboard.send", "The text could not be sent whole.", "Send it again when the connection is better.")
 		}
-		d.note(l, session.Technician, session.KindClipSent, "Text sent to the computer's clipboard.")
-		return nil
+		if err := ch.Send(b); err != nil {
+			return err
+		}
+	}
+	return d.do(func() error {
+		l, err := d.get(id)
+		if err == nil {
+			d.note(l, session.Technician, session.KindClipSent, "Text sent to the computer's clipboard.")
+		}
+		return err
 	})
 }
+
+const (
+	clipTimeout = time.Minute
+	clipAhead   = 256 << 10 // bytes that wait to leave while clipboard text is sent
+)
 
 // FetchClipboard asks for the host's clipboard text. When it has come it is on
 // this computer's clipboard and its start in the snapshot.

@@ -30,7 +30,8 @@ type remote struct {
 	bin   programs
 	lab   *network
 	cust  *desk.Desk
-	notes string // the file in the customer's editor
+	notes string          // the file in the customer's editor
+	box   image.Rectangle // of the picture in the window, while it cannot have moved
 	say   io.Writer
 	host  *desk.Proc
 }
@@ -510,7 +511,7 @@ func (r *remote) clipboard() {
 	arrives(r.desk, "a megabyte fetched", strings.ToUpper(most))
 	r.desk.SetClipboard(most + "+")
 	send()
-	r.eyes.Wait(app, "", "too long", 10*time.Second)
+	r.eyes.Wait(app, "", "larger than 1 MB", 10*time.Second)
 	r.desk.Save("clipboard-too-long")
 	if got := r.cust.Clipboard(); got != strings.ToUpper(most) {
 		r.t.Errorf("a refused text changed the customer's clipboard to %d bytes", len(got))

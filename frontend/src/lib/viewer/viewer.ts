@@ -430,7 +430,17 @@ export class Viewer {
     }
     if (this.#viewOnly || !c) this.#root.style.cursor = 'default'
     else if (c.width === 0) this.#root.style.cursor = 'none'
-    else this.#root.style.cursor = `url(${this.#pointerView.toDataURL()}) ${c.hotX} ${c.hotY}, default`
+    else {
+      // A shape that is still being loaded would show only when the pointer moves next.
+      const url = this.#pointerView.toDataURL()
+      const set = (): void => {
+        if (this.#cursor === c && !this.#viewOnly) this.#root.style.cursor = `url(${url}) ${c.hotX} ${c.hotY}, default`
+      }
+      const shape = new Image()
+      shape.src = url
+      if (typeof shape.decode === 'function') shape.decode().then(set, set)
+      else set()
+    }
     this.#placeRemote()
   }
 
