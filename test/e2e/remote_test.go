@@ -513,6 +513,7 @@ func (r *remote) clipboard() {
 	send()
 	r.eyes.Wait(app, "", "larger than 1 MB", 10*time.Second)
 	r.desk.Save("clipboard-too-long")
+	r.press("push button", "Dismiss")
 	if got := r.cust.Clipboard(); got != strings.ToUpper(most) {
 		r.t.Errorf("a refused text changed the customer's clipboard to %d bytes", len(got))
 	}
@@ -595,7 +596,9 @@ func (r *remote) displays() {
 	r.cust.Output("xrandr", "--setmonitor", "right", "1000/265x620/164+1400+100", "none")
 	r.eyes.Wait(app, "", "Display", 15*time.Second)
 	right := image.Rect(1400, 100, 2400, 720)
-	pad := r.cust.Pad(image.Rect(1500, 200, 2300, 700), nil)
+	pad := r.cust.Pad(image.Rect(1500, 200, 2300, 450), nil)
+	r.cust.Start("xterm", "-T", "To the right", "-geometry", "60x8+1600+500")
+	r.cust.Until("a window on the right display", 10*time.Second, func() bool { return r.cust.Focus("To the right") })
 	defer pad.Close()
 	r.press("", "Display")
 	r.desk.Save("displays")
