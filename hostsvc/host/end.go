@@ -102,7 +102,7 @@ func (s *session) finish(ctx context.Context) error {
 	s.log.Info("removed", "clean", rep.Clean, "left", len(rep.Left), "told", ok)
 	s.show(func(m *consent.Model) {
 		m.Screen = consent.Removed
-		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok, Receipt: true}
+		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok || e.by == grant.ByServer, Receipt: true} // whoever does not know the session need not be told
 	})
 	rc := newReceipt(s, e, rep, removed)
 	s.st.dev.Wipe()

@@ -195,6 +195,7 @@ func (r *run) main(ctx context.Context) (err error) {
 			r.show(func(m *consent.Model) { m.Other = busy.Holder })
 			return r.refuse(ctx, consent.AlreadyThere, err)
 		}
+		defer removeEmpty(dir)
 		return r.refuse(ctx, consent.RefusedFault, err)
 	}
 	defer r.tidy()

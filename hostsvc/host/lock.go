@@ -73,7 +73,11 @@ func Acquire(dir, display string) (*Lock, error) {
 		there, err2 := os.Lstat(path)
 		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
 			l := &Lock{f: f, path: path}
-			return l, l.Name("")
+			if err := l.Name(""); err != nil {
+				l.Release()
+				return nil, err
+			}
+			return l, nil
 		}
 		f.Close()
 	}

@@ -139,6 +139,7 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 	}
 	dir := filepath.Join(base, folderPrefix+fileName(p.run.cfg.Display)+"-"+p.link.Session.String())
 	j, err := removal.Start(dir)
+	fresh := err == nil
 	if fault.KindOf(err) == fault.Conflict { // an earlier confirm of this session, replaced by this one
 		if j, err = removal.Open(dir); err != nil {
 			return nil, err
@@ -157,22 +158,33 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 	if p.act != nil {
 		s.Tries = p.act.Tried()
 	}
+	if err := s.laydown(program, lock); err != nil {
+		if fresh { // half of it is of no use
+			err = errors.Join(err, j.Discard())
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// laydown lists what the session puts on this computer, and stores the session.
+func (s *state) laydown(program, lock string) error {
 	for _, it := range []removal.Item{
 		{Kind: removal.Secret, Path: s.path(stateName), What: "the keys of the session"},
 		{Kind: removal.File, Path: s.path(leaseName), What: "the record of the 24 hours"},
 		{Kind: removal.File, Path: s.path(epochName), What: "the count of connections"},
 		{Kind: removal.File, Path: lock, What: "the mark that the program runs"},
 	} {
-		if err := j.Add(it); err != nil {
-			return nil, err
+		if err := s.journal.Add(it); err != nil {
+			return err
 		}
 	}
 	if program != "" {
-		if err := j.Add(removal.Item{Kind: removal.Program, Path: program, What: "the downloaded program"}); err != nil {
-			return nil, err
+		if err := s.journal.Add(removal.Item{Kind: removal.Program, Path: program, What: "the downloaded program"}); err != nil {
+			return err
 		}
 	}
-	return s, s.save()
+	return s.save()
 }
 
 // parseState reads a state file strictly. What this program would not have

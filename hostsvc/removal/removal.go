@@ -74,7 +74,10 @@ func Start(dir string) (*Journal, error) {
 		return nil, fault.Wrap(err, fault.Of(err).Kind, "removal.start", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
 	}
 	j := &Journal{dir: dir}
-	return j, j.Add(Item{Kind: Folder, Path: dir, What: "the session's folder with its keys"})
+	if err := j.Add(Item{Kind: Folder, Path: dir, What: "the session's folder with its keys"}); err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
+	return j, nil
 }
 
 // Open reads the journal in dir.

@@ -410,3 +410,24 @@ func TestANewPasswordEndsEverySignIn(t *testing.T) {
 		t.Errorf("the new password: %v", err)
 	}
 }
+
+func TestASuspendedCompanyIsToldOnBothSides(t *testing.T) {
+	w := newWorld(t)
+	s := w.create()
+	db, err := sql.Open("sqlite3", "file:"+w.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "UPDATE companies SET suspended = 1"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.d.Invitation(t.Context(), s.ID) // the customer's page and program
+	if f := fault.Of(err); f == nil || f.Kind != fault.Denied || f.Hint == "" {
+		t.Errorf("invitation: %v", err)
+	}
+	_, err = w.d.SignIn(t.Context(), grant.KeyOf(w.console), lo, protocol.SignIn{Email: w.account.Email, Password: w.account.Password, Console: "PC"})
+	if f := fault.Of(err); f == nil || f.Kind != fault.Denied || f.Hint == "" {
+		t.Errorf("sign-in: %v", err)
+	}
+}

@@ -265,7 +265,7 @@ func TestBadInput(t *testing.T) {
 		b.cust.Until("the window", 20*time.Second, func() bool { return b.cust.Focus("Help with this computer") })
 		b.cust.Type(wrong.Digits())
 		b.cust.Keys("Return")
-		b.says("code-wrong", "2")
+		b.says("code-wrong", "2 tries left")
 		b.tech.Save("bad-console-code-wrong")
 		b.cust.Until("the window", 20*time.Second, func() bool { return b.cust.Focus("Help with this computer") })
 		b.cust.Type(code)
