@@ -8,6 +8,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/peer"
 	"daypass/backend/rendezvous"
 	"daypass/hostsvc/consent"
 )
@@ -308,4 +309,23 @@ func TestActivationThatReachedOneSideOnly(t *testing.T) {
 			t.Error("something is left")
 		}
 	})
+}
+
+func TestTheDayEndsWithTheNetworkDown(t *testing.T) {
+	r := newRig(t)
+	r.activate()
+	r.remote()
+	r.server.set(func() { r.server.down = true })
+	r.link.events <- peer.Event{State: peer.Reconnecting}
+	r.view.until(t, "away", func(m consent.Model) bool { return m.Offline })
+	r.mu.Lock()
+	r.clock.Mono += 25 * time.Hour
+	r.clock.Wall = r.clock.Wall.Add(-48 * time.Hour) // and the clock was set back
+	r.mu.Unlock()
+	r.link.events <- peer.Event{State: peer.Open} // whatever wakes it
+	r.eventually("everything is removed before anybody is told", func() bool { return len(folders(r.cfg.Base)) == 0 && r.running(7) == 0 })
+	r.server.set(func() { r.server.down = false })
+	if m := r.view.screen(t, consent.Removed); m.Report.By != grant.ByExpiry || !m.Report.Clean || !m.Report.Told {
+		t.Errorf("%+v", m.Report)
+	}
 }
