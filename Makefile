@@ -28,18 +28,18 @@ HOSTTAGS := nethttpomithttp2
 ##@ Use
 .PHONY: help
 help: ## this text
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## install what is missing, build, and open the console, ready for a first session
-	@build/need.sh run
+	@build/need.sh screen run
 	@$(MAKE) --no-print-directory build
 	@echo "Opening Daypass. The signaling server is inside; close the window to end."
 	@exec $(OUT)/daypass
 
 .PHONY: demo
 demo: ## the same, and a customer's desktop in a window, to play both sides
-	@build/need.sh run demo
+	@build/need.sh screen run demo
 	@$(MAKE) --no-print-directory build
 	@build/demo.sh
 
@@ -87,13 +87,13 @@ dist: build ## release archives for Linux in build/bin/dist, with checksums
 
 .PHONY: clean
 clean: ## remove what was built
-	@rm -rf $(OUT) bin frontend/dist build/cache test/results
+	@rm -rf $(OUT) bin frontend/dist frontend/dist-fake build/cache test/results
 
 ##@ Parts
 .PHONY: frontend
 frontend: frontend/dist/index.html ## the page of the console
 
-FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
+FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -path "frontend/dist*" -prune -o -type f -print 2>/dev/null)
 frontend/dist/index.html: $(FRONTEND) frontend/node_modules/.installed
 	@echo "building the page"
 	@cd frontend && npm run --silent build

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -72,6 +73,10 @@ func run() error {
 		return err
 	}
 
+	if err := screen(); err != nil {
+		return err
+	}
+
 	dir, cleanup, err := f.profileDir()
 	if err != nil {
 		return err
@@ -123,7 +128,7 @@ func run() error {
 	}()
 	f.lab.start(ctx, d, a)
 
-	err = wails.Run(windowOptions(a, services, viewer, f))
+	err = open(windowOptions(a, services, viewer, f))
 	stop()
 	d.Close()
 	log.Info("daypass ends")
@@ -132,7 +137,32 @@ func run() error {
 	if err == nil && a.failed != nil {
 		return a.failed
 	}
-	if err != nil {
+	return err
+}
+
+// screen says whether there is one to show a window on: started without, GTK
+// ends the program with a list of goroutines.
+func screen() error {
+	if runtime.GOOS != "linux" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
+		return nil
+	}
+	return fault.New(fault.Unsupported, "main", "There is no screen to show the window on: DISPLAY is not set.",
+		"Log in to a graphical session and start Daypass there. Over SSH, connect with ssh -X.")
+}
+
+// open shows the window and stays until it is closed.
+func open(o *options.App) (err error) {
+	defer func() {
+		// What Wails does when GTK refuses the screen that DISPLAY names.
+		if p := recover(); p != nil {
+			if fmt.Sprint(p) != "failed to init GTK" {
+				panic(p)
+			}
+			err = fault.New(fault.Unsupported, "main", "The screen "+cmp.Or(os.Getenv("DISPLAY"), os.Getenv("WAYLAND_DISPLAY"))+" cannot be used.",
+				"Start Daypass as the person who is logged in to that screen. If you became another user with su or sudo, go back to your own.")
+		}
+	}()
+	if err := wails.Run(o); err != nil {
 		return fault.Wrap(err, fault.Unsupported, "main", "The window could not be opened.", "Daypass needs a graphical session and WebKitGTK 4.1.")
 	}
 	return nil

@@ -8,16 +8,38 @@ TAGS=desktop,production,webkit2_41
 begin=$SECONDS
 results=$PWD/test/results
 mkdir -p "$results"
+work=$(mktemp -d)
+tally=$work/tally # a line "passed failed skipped" for each run of a test runner
+: >"$tally"
+trap 'rm -rf "$work"' EXIT
+export NO_COLOR=1 # the runners' own; what is printed here is read in logs, too
 
 stage() { # NAME WHAT COMMAND...
 	local name=$1 what=$2 t=$SECONDS
 	shift 2
-	printf '\n\033[1m== %s: %s\033[0m\n' "$name" "$what"
-	if ! "$@"; then
-		printf '\033[31m== %s failed after %d s\033[0m\n' "$name" $((SECONDS - t))
+	printf '\n== %s: %s\n' "$name" "$what"
+	# Not "if ! command": bash would go on after a failed line inside of it.
+	set +e
+	(set -euo pipefail; "$@")
+	local rc=$?
+	set -e
+	if [ $rc != 0 ]; then
+		printf '== %s FAILED after %d s\n\n' "$name" $((SECONDS - t))
+		awk '{ bad += $2 } END { exit bad == 0 }' "$tally" || echo 0 1 0 >>"$tally" # a stage without tests of its own
+		closing
 		exit 1
 	fi
 	printf -- '-- %s: %d s\n' "$name" $((SECONDS - t))
+}
+
+# closing is the last line, for people and for CI: what was counted.
+closing() { "$work/count" -sum "$tally" 2>/dev/null || echo "0 passed, 1 failed"; }
+
+# counted TYPE COMMAND...: runs a test runner and adds what it says to the tally.
+counted() {
+	local type=$1
+	shift
+	"$@" | "$work/count" -to "$tally" "$type"
 }
 
 programs() { # every program that the tests drive
@@ -56,34 +78,45 @@ requirements() { # by name, so that nothing is skipped in silence
 		command -v "$c" >/dev/null || { echo "missing: $c"; ok=1; }
 	done
 	[ -x /usr/libexec/at-spi-bus-launcher ] || { echo "missing: at-spi-bus-launcher"; ok=1; }
-	[ "$(id -u)" = 0 ] || { echo "missing: root (network namespaces)"; ok=1; }
+	[ "$(id -u)" = 0 ] || { echo "missing: root, for network namespaces. Run: sudo env PATH=\"\$PATH\" make test"; ok=1; }
 	if [ $ok = 0 ]; then
 		ip netns add "daypass-probe-$$" && ip netns del "daypass-probe-$$" || { echo "missing: network namespaces"; ok=1; }
 	fi
 	return $ok
 }
 
+# unit: the slow packages first, so that the others fill the second core beside them.
 unit() {
-	DAYPASS_REQUIRE_NETNS=1 go test -race -timeout 10m $(go list ./... | grep -v -e '^daypass$')
-	go test -race -timeout 5m -tags "$TAGS" .
+	local slow="daypass/test/netlab daypass/signaling/server daypass/hostsvc/encode"
+	# shellcheck disable=SC2086,SC2046 # lists of packages
+	DAYPASS_REQUIRE_NETNS=1 counted go go test -json -race -timeout 10m $slow \
+		$(go list ./... | grep -vx -e daypass $(printf -- '-e %s ' $slow))
+	go vet -tags "$TAGS" . # the window has no unit tests; test/bindings and test/e2e drive it
 }
 
+# fuzz: a package's targets are compiled once; two run at a time, each with one worker.
 fuzz() {
-	local f pkg name
-	grep -rlE '^func Fuzz' --include='*_test.go' --exclude-dir=node_modules . | sort | while read -r f; do
-		pkg=$(dirname "$f")
-		sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$f" | while read -r name; do
-			printf '%s %s: ' "$pkg" "$name"
-			go test -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZ" "$pkg" >"$results/fuzz.log" 2>&1 || { cat "$results/fuzz.log"; exit 1; }
-			sed -nE 's/.*execs: ([0-9]+).*/\1/p' "$results/fuzz.log" | tail -n 1 | sed 's/$/ inputs/'
+	local dir bin targets=$work/targets
+	mkdir -p "$work/fuzz"
+	: >"$targets"
+	git ls-files -co --exclude-standard '*_test.go' | xargs grep -lE '^func Fuzz' | xargs -n1 dirname | sort -u >"$work/packages"
+	while read -r dir; do
+		bin=$work/fuzz/$(tr / - <<<"$dir")
+		go test -c -fuzz=. -o "$bin" "./$dir"
+		cat "$dir"/*_test.go | sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' | sort -u | while read -r name; do
+			echo "$dir $bin $name" >>"$targets"
 		done
-	done
+	done <"$work/packages"
+	local rc=0
+	FUZZ=$FUZZ xargs -P 2 -L 1 build/fuzz.sh <"$targets" || rc=$?
+	echo "$(ls "$work/fuzz"/*.passed 2>/dev/null | wc -l) $(ls "$work/fuzz"/*.failed 2>/dev/null | wc -l) 0" >>"$tally"
+	return $rc
 }
 
-page() { (cd frontend && npm test --silent); }
-browser() { (cd frontend && npm run --silent e2e); }
-bindings() { DAYPASS_RESULTS=$results go test -tags e2e -count=1 -timeout 5m -v ./test/bindings; }
-e2e() { DAYPASS_RESULTS=$results go test -tags e2e -count=1 -timeout 12m -v ./test/e2e; }
+page() { (cd frontend && counted vitest npx --no-install vitest run); }
+browser() { (cd frontend && counted node npm run --silent e2e); }
+bindings() { DAYPASS_RESULTS=$results counted go go test -json -tags e2e -count=1 -timeout 5m ./test/bindings; }
+e2e() { DAYPASS_RESULTS=$results counted go go test -json -tags e2e -count=1 -timeout 12m ./test/e2e; }
 
 run() {
 	case $1 in
@@ -101,10 +134,12 @@ run() {
 	esac
 }
 
+go build -o "$work/count" ./test/tally
 if [ $# -gt 0 ]; then
-	case " $* " in *" e2e "* | *" check "* | *" bindings "*) run programs ;; esac
+	case " $* " in *" e2e "* | *" check "* | *" cross "* | *" bindings "* | *" browser "* | *" page "*) run programs ;; esac
 	for s in "$@"; do run "$s"; done
 else
-	for s in requirements programs check cross unit page fuzz browser bindings e2e; do run "$s"; done
+	for s in requirements programs check cross page unit fuzz browser bindings e2e; do run "$s"; done
 fi
-printf '\n\033[1mall checks passed in %d s\033[0m\n' $((SECONDS - begin))
+printf '\nall checks passed in %d s\n' $((SECONDS - begin))
+[ ! -s "$tally" ] || closing
