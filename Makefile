@@ -96,7 +96,7 @@ frontend: frontend/dist/index.html ## the page of the console
 FRONTEND := $(shell find frontend -path frontend/node_modules -prune -o -path "frontend/dist*" -prune -o -type f -print 2>/dev/null)
 frontend/dist/index.html: $(FRONTEND) frontend/node_modules/.installed
 	@echo "building the page"
-	@cd frontend && npm run --silent build
+	@cd frontend && npm run --silent build -- --logLevel error
 	@touch $@
 
 frontend/node_modules/.installed: frontend/package-lock.json

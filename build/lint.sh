@@ -12,5 +12,5 @@ if [ ! -x "$bin" ]; then
 fi
 # What is released first, then what only tests and the laboratory build.
 for tags in desktop,production,webkit2_41 desktop,production,webkit2_41,lab,e2e; do
-	"$bin" run --build-tags "$tags" ./...
+	"$bin" run --allow-parallel-runners --build-tags "$tags" ./...
 done
