@@ -11,6 +11,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -95,6 +96,18 @@ func add(file string) (count, error) {
 	}
 }
 
+// paper is written on until it takes no more.
+type paper struct {
+	to  io.Writer
+	err error
+}
+
+func (p *paper) put(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.to, s)
+	}
+}
+
 // event is a line of go test -json (go doc test2json).
 type event struct {
 	Action, Package, ImportPath, Test, Output string
@@ -104,7 +117,8 @@ type event struct {
 // goTests shows a line a package, and all that a failed or skipped test or a
 // package without a verdict of its own printed. Only tests without tests inside
 // are counted.
-func goTests(in io.Reader, out io.Writer, verbose bool) (count, error) {
+func goTests(in io.Reader, to io.Writer, verbose bool) (count, error) {
+	out := &paper{to: to}
 	var c count
 	printed := map[string][]string{}                 // by package and test
 	parent := map[string]bool{}                      // tests that have tests inside
@@ -114,20 +128,20 @@ func goTests(in io.Reader, out io.Writer, verbose bool) (count, error) {
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil { // the go command itself speaks
-			fmt.Fprintln(out, lines.Text())
+			out.put(lines.Text() + "\n")
 			continue
 		}
 		id := e.Package + " " + e.Test
 		switch e.Action {
 		case "build-output":
-			fmt.Fprint(out, e.Output)
+			out.put(e.Output)
 		case "run":
 			for at := strings.LastIndexByte(e.Test, '/'); at > 0; at = strings.LastIndexByte(e.Test[:at], '/') {
 				parent[e.Package+" "+e.Test[:at]] = true
 			}
 		case "output":
 			if verbose {
-				fmt.Fprint(out, e.Output)
+				out.put(e.Output)
 			} else {
 				printed[id] = append(printed[id], e.Output)
 			}
@@ -136,12 +150,12 @@ func goTests(in io.Reader, out io.Writer, verbose bool) (count, error) {
 				verdict(out, e, tests[e.Package])
 				if e.Action == "fail" && bad[e.Package] == 0 { // it did not compile, or ended before its tests did
 					c.failed++
-					fmt.Fprint(out, strings.Join(printed[id], ""))
+					out.put(strings.Join(printed[id], ""))
 				}
 				continue
 			}
 			if e.Action != "pass" {
-				fmt.Fprint(out, strings.Join(printed[id], ""))
+				out.put(strings.Join(printed[id], ""))
 			}
 			delete(printed, id)
 			if e.Action == "fail" {
@@ -161,15 +175,15 @@ func goTests(in io.Reader, out io.Writer, verbose bool) (count, error) {
 			}
 		}
 	}
-	return c, lines.Err()
+	return c, errors.Join(lines.Err(), out.err)
 }
 
-func verdict(out io.Writer, e event, tests int) {
+func verdict(out *paper, e event, tests int) {
 	switch {
 	case e.Action == "fail":
-		fmt.Fprintf(out, "FAIL %-36s %6.1f s\n", e.Package, e.Elapsed)
+		out.put(fmt.Sprintf("FAIL %-36s %6.1f s\n", e.Package, e.Elapsed))
 	case tests > 0:
-		fmt.Fprintf(out, "ok   %-36s %6.1f s  %3d tests\n", e.Package, e.Elapsed, tests)
+		out.put(fmt.Sprintf("ok   %-36s %6.1f s  %3d tests\n", e.Package, e.Elapsed, tests))
 	}
 }
 
@@ -180,7 +194,8 @@ var (
 )
 
 // said copies what the runner prints and takes the count from its summary.
-func said(in io.Reader, out io.Writer, kind string) (count, error) {
+func said(in io.Reader, to io.Writer, kind string) (count, error) {
+	out := &paper{to: to}
 	var c count
 	take := func(what string, number string) error {
 		n, err := strconv.Atoi(number)
@@ -197,7 +212,7 @@ func said(in io.Reader, out io.Writer, kind string) (count, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		fmt.Fprintln(out, lines.Text())
+		out.put(lines.Text() + "\n")
 		l := strings.TrimSpace(colour.ReplaceAllString(lines.Text(), ""))
 		if kind == "node" {
 			if m := node.FindStringSubmatch(l); m != nil {
@@ -215,7 +230,7 @@ func said(in io.Reader, out io.Writer, kind string) (count, error) {
 			}
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := errors.Join(lines.Err(), out.err); err != nil {
 		return c, err
 	}
 	if c == (count{}) {
