@@ -300,6 +300,18 @@ func (s *Sessions) Resend(id string) error { return s.byID(id, s.desk.SendMail) 
 // Cancel takes the invitation back.
 func (s *Sessions) Cancel(id string) error { return s.byID(id, s.desk.Cancel) }
 
+// TakeOver goes on with a session by the link of its invitation: the keys were
+// lost, or this is another computer. The customer confirms by a fresh code.
+func (s *Sessions) TakeOver(link string) (desk.Session, error) {
+	if err := bounded(2048, link); err != nil {
+		return desk.Session{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	out, err := s.desk.TakeOver(ctx, link)
+	return out, crossed(err)
+}
+
 // Choose says which computer is the customer's.
 func (s *Sessions) Choose(id, instance string) error {
 	if err := bounded(64, id, instance); err != nil {

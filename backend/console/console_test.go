@@ -59,7 +59,7 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 	want := map[string]string{
 		"Shell":    "About CopyText DismissNotice Doctor Fullscreen Quit SetAppearance SetLanguage Snapshot",
 		"Setup":    "SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
-		"Sessions": "Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail",
+		"Sessions": "Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save Test",
 		"History":  "List Timeline",

@@ -395,6 +395,8 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 		d.must(l, session.End{By: m.By})
 	case *wire.Removed:
 		d.receipt(l, m.Removed, m.Lines)
+	case *wire.Receipt:
+		d.witness(l, c, m.Seal)
 	case *wire.Activity:
 		d.note(l, session.HostA, "activity", m.Text)
 	default:

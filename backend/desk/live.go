@@ -156,7 +156,7 @@ func (d *Desk) loadSessions() error {
 		case r.Session.State.Open() && l.secret == nil:
 			l.fault = FaultOf(fault.New(fault.SignedOut, "session.secret", "The password of this invitation is not on this computer any more.", "Cancel it and start a new session."))
 		case (r.Session.State == session.Active) && l.pin == nil:
-			l.fault = FaultOf(fault.New(fault.SignedOut, "session.pin", "The keys of this session are not on this computer any more.", "End it and start a new session."))
+			l.fault = FaultOf(fault.New(fault.SignedOut, "session.pin", "The keys of this session are not on this computer any more.", "Go on with it by the link from the mail you sent (New session), or end it."))
 		}
 		if r.Session.State == session.Ending {
 			l.removeBy = time.Now().Add(d.cfg.RemovalWait)

@@ -199,6 +199,14 @@ type Removed struct {
 	Report  []byte    `json:"report"` // 32-byte SHA-256 of the removal report
 }
 
+// Receipt is signed by the host over the receipt that it gives the customer,
+// and by the console as a witness: that this is the receipt of this session, as
+// this host made it, and was made when the session ended.
+type Receipt struct {
+	Session ID     `json:"session"`
+	SHA256  []byte `json:"sha256"` // of the receipt's JSON, 32 bytes
+}
+
 // Contexts of the signatures. They are part of the protocol.
 const (
 	ContextOffer     = "daypass offer v1"

@@ -49,6 +49,7 @@ const (
 	KindActivity  Kind = 16 // H: Activity, one line of "what was done" that the customer sees too
 	KindConsoleHi Kind = 17 // C, first message: ConsoleHello
 	KindChord     Kind = 18 // C: Chord, a key combination by name that needs the system's help (Ctrl-Alt-Del)
+	KindReceipt   Kind = 19 // B: Receipt, the host's digest of the customer's receipt; the console answers with its own signature over it
 )
 
 // HostHello says who the host is and what it can show.
@@ -69,6 +70,12 @@ type HostHello struct {
 type ConsoleHello struct {
 	Version int    `json:"version"`
 	Program string `json:"program"`
+}
+
+// Receipt carries a signed grant.Receipt: by the host over the receipt it gives
+// the customer, then by the console over the same bytes.
+type Receipt struct {
+	Seal grant.Signed `json:"seal"`
 }
 
 // DisplayInfo is one display of the host in physical pixels.
@@ -205,6 +212,7 @@ func (*Removed) kind() Kind      { return KindRemoved }
 func (*Blocked) kind() Kind      { return KindBlocked }
 func (*Activity) kind() Kind     { return KindActivity }
 func (*Chord) kind() Kind        { return KindChord }
+func (*Receipt) kind() Kind      { return KindReceipt }
 
 func blank(k Kind) Control {
 	switch k {
@@ -244,6 +252,8 @@ func blank(k Kind) Control {
 		return &Activity{}
 	case KindChord:
 		return &Chord{}
+	case KindReceipt:
+		return &Receipt{}
 	}
 	return nil
 }
@@ -328,6 +338,7 @@ func (m *Open) check() error {
 }
 func (m *Opened) check() error    { return text("codec", m.Codec, 16) }
 func (m *Close) check() error     { return nil }
+func (m *Receipt) check() error   { return nil }
 func (m *Displays) check() error  { return displays(m.Displays) }
 func (m *Display) check() error   { return nil }
 func (m *RightsNow) check() error { return rights(m.Rights) }

@@ -35,6 +35,7 @@ var controls = []Control{
 	&Blocked{Message: "m", Hint: "h"},
 	&Activity{AtMS: 5, Text: "clipboard copied"},
 	&Chord{Name: "ctrl-alt-del"},
+	&Receipt{Seal: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},
 }
 
 func TestControlRoundTripCoversEveryKind(t *testing.T) {

@@ -1,5 +1,5 @@
 import { flushSync, mount, unmount } from 'svelte'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import App from './App.svelte'
 import { FakeBackend } from './lib/backend/fake/fake'
 import { active } from './lib/backend/fake/scenarios'
@@ -59,6 +59,22 @@ describe('the page', () => {
     document.querySelector<HTMLButtonElement>('dialog .danger')?.click()
     await Promise.resolve()
     expect(backend.calls).toContain('sessions.end a')
+  })
+  it('goes on with a session by the link of an earlier mail', async () => {
+    const backend = start('empty')
+    press('n')
+    const button = (word: string): HTMLButtonElement | undefined => [...document.querySelectorAll('button')].find((b) => b.textContent?.trim() === word)
+    button('I have a link from an earlier mail')?.click()
+    flushSync()
+    const field = [...document.querySelectorAll('input')].at(-1)
+    if (!field) throw new Error('no field for the link')
+    field.value = 'https://help.example.com/s/0123#SECRET'
+    field.dispatchEvent(new Event('input', { bubbles: true }))
+    flushSync()
+    button('Go on with it')?.click()
+    await vi.waitFor(() => expect(text()).toContain('Waiting for the customer’s computer'))
+    expect(backend.calls.some((c) => c.startsWith('sessions.takeOver'))).toBe(true)
+    expect(text()).not.toContain('SECRET')
   })
   it('offers only the verbs that the native side allows', () => {
     const backend = start('offline')

@@ -146,6 +146,7 @@ type Report struct {
 	Left    []string      // what could not be removed, with the way to do it by hand
 	Told    bool          // the server has the signed removal
 	Receipt bool          // a receipt can be saved
+	Both    bool          // the technician's program signed it, too
 	SavedTo string        // where it was saved; empty before
 	Fault   *fault.Error  // why saving failed, or nil
 }

@@ -511,7 +511,11 @@ func (p *Page) removed(m *Model, w *words) {
 		if r.Fault != nil {
 			p.problem("receipt-problem", strings.TrimSpace(r.Fault.Message+" "+r.Fault.Hint))
 		}
-		p.muted("receipt", w.ReceiptText)
+		if r.Both {
+			p.muted("receipt", w.ReceiptText)
+		} else {
+			p.muted("receipt", w.ReceiptAlone)
+		}
 		p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow}, {ID: "save-receipt", Text: w.SaveReceipt, Primary: true}}
 		p.Focus = "save-receipt"
 	}

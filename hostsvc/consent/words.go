@@ -46,6 +46,7 @@ type words struct {
 	ByTechnician, ByLead, ByCustomer, ByExpiry        string
 	ByLapse, ByLock, ByCancel, ByServer               string
 	SaveReceipt, ReceiptSaved, ReceiptText            string
+	ReceiptAlone                                      string
 	ReceiptName, SaveTitle                            string
 	Details                                           string
 	RefusedTitle, Refused, RefusedHint                string
@@ -178,7 +179,8 @@ var english = words{
 	ByCancel:          "%s took the invitation back.",
 	SaveReceipt:       "Save my receipt",
 	ReceiptSaved:      "Your receipt was saved as %s",
-	ReceiptText:       "The receipt tells what was done, signed by this computer. Keep it if you ever have a question.",
+	ReceiptAlone:      "The receipt tells what was done, signed by this computer only: the technician’s program could not be reached. Keep it if you ever have a question.",
+	ReceiptText:       "The receipt tells what was done, signed by both sides. Keep it if you ever have a question.",
 	ReceiptName:       "Support receipt",
 	SaveTitle:         "Save my receipt",
 	Details:           "Details",
@@ -326,7 +328,8 @@ var german = words{
 	ByCancel:          "%s hat die Einladung zurückgenommen.",
 	SaveReceipt:       "Meinen Beleg sichern",
 	ReceiptSaved:      "Ihr Beleg wurde gesichert als %s",
-	ReceiptText:       "Der Beleg sagt, was getan wurde, von diesem Computer unterschrieben. Heben Sie ihn für Rückfragen auf.",
+	ReceiptAlone:      "Der Beleg sagt, was getan wurde, unterschrieben nur von diesem Computer: Das Programm des Technikers war nicht zu erreichen. Heben Sie ihn für Rückfragen auf.",
+	ReceiptText:       "Der Beleg sagt, was getan wurde, von beiden Seiten unterschrieben. Heben Sie ihn für Rückfragen auf.",
 	ReceiptName:       "Beleg der Fernhilfe",
 	SaveTitle:         "Meinen Beleg sichern",
 	Details:           "Einzelheiten",

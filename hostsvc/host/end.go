@@ -86,9 +86,11 @@ func (s *session) finish(ctx context.Context) error {
 	removeEmpty(s.cfg.Base)
 	removed, err := s.st.removed(rep)
 	ok := false
+	rc := newReceipt(s, e, rep, removed)
 	if err != nil {
 		s.log.Error("the removal could not be signed", "cause", err)
 	} else {
+		s.witness(ctx, rc) // before the last word: it ends the link
 		s.send(&wire.Removed{Removed: removed, Lines: cutLines(rep.Lines())})
 		s.show(func(m *consent.Model) { m.Progress = consent.TellingServer })
 		<-told
@@ -102,9 +104,8 @@ func (s *session) finish(ctx context.Context) error {
 	s.log.Info("removed", "clean", rep.Clean, "left", len(rep.Left), "told", ok)
 	s.show(func(m *consent.Model) {
 		m.Screen = consent.Removed
-		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok || e.by == grant.ByServer, Receipt: true} // whoever does not know the session need not be told
+		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok || e.by == grant.ByServer, Receipt: true, Both: rc.also != nil} // whoever does not know the session need not be told
 	})
-	rc := newReceipt(s, e, rep, removed)
 	s.st.dev.Wipe()
 	return s.lastPage(ctx, rc)
 }

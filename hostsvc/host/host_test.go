@@ -94,7 +94,7 @@ func checkReceipt(t *testing.T, path string, key grant.Key) {
 	if err := json.Unmarshal(b, &v); err != nil {
 		t.Fatal(err)
 	}
-	var s sealed
+	var s grant.Receipt
 	if err := grant.Open(key, grant.ContextReceipt, v.Seal, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
 	"daypass/hostsvc/lease"
 	"daypass/hostsvc/removal"
@@ -23,6 +25,7 @@ import (
 type receipt struct {
 	body receiptBody
 	seal grant.Signed
+	also *grant.Signed // the same, signed by the technician's console; nil: it was not there in time
 	lang string
 }
 
@@ -39,6 +42,7 @@ type receiptBody struct {
 	Done       []receiptLine  `json:"done"`
 	Removal    removal.Report `json:"removal"`
 	HostKey    grant.Key      `json:"host_key"`
+	ConsoleKey grant.Key      `json:"console_key"`
 	Facts      receiptFacts   `json:"signed"`
 }
 
@@ -51,12 +55,6 @@ type receiptFacts struct {
 	Grant   *grant.Signed `json:"grant"`   // by the server
 	Ended   *grant.Signed `json:"ended"`   // by whoever ended it
 	Removed grant.Signed  `json:"removed"` // by this computer
-}
-
-// sealed is what this computer signs over the receipt.
-type sealed struct {
-	Session grant.ID `json:"session"`
-	SHA256  []byte   `json:"sha256"` // of the receipt's JSON
 }
 
 var rightNames = []struct {
@@ -114,7 +112,7 @@ func newReceipt(s *session, e *ending, rep removal.Report, removed grant.Signed)
 	r := &receipt{lang: host.Language, body: receiptBody{
 		Session: s.st.Session, Company: s.st.Company, Technician: s.st.Technician, Computer: host.Computer, Server: s.st.server.Host,
 		Activated: s.st.Since, Ended: time.Now().UTC(), EndedBy: e.by, Rights: rightsText(s.st.Rights, host.Language), Removal: rep,
-		HostKey: grant.KeyOf(s.st.dev.Ed), Facts: receiptFacts{Grant: s.st.Grant, Ended: e.signed, Removed: removed},
+		HostKey: grant.KeyOf(s.st.dev.Ed), ConsoleKey: s.st.pin.PeerEd, Facts: receiptFacts{Grant: s.st.Grant, Ended: e.signed, Removed: removed},
 	}}
 	for _, l := range s.model.Events {
 		r.body.Done = append(r.body.Done, receiptLine{l.At.UTC(), lineText(l, host.Language)})
@@ -122,7 +120,7 @@ func newReceipt(s *session, e *ending, rep removal.Report, removed grant.Signed)
 	b, err := json.Marshal(r.body)
 	if err == nil {
 		h := sha256.Sum256(b)
-		r.seal, err = grant.Sign(s.st.dev.Ed, grant.ContextReceipt, sealed{Session: s.st.Session, SHA256: h[:]})
+		r.seal, err = grant.Sign(s.st.dev.Ed, grant.ContextReceipt, grant.Receipt{Session: s.st.Session, SHA256: h[:]})
 	}
 	if err != nil {
 		s.log.Error("the receipt could not be signed", "cause", err)
@@ -132,6 +130,43 @@ func newReceipt(s *session, e *ending, rep removal.Report, removed grant.Signed)
 
 // style is the page's own; nothing comes from elsewhere.
 const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2530}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}th{font-weight:600}code{font-size:.8rem;overflow-wrap:anywhere}`
+
+// witnessTimeout bounds the wait for the console's signature.
+const witnessTimeout = 2 * time.Second
+
+// witness asks the console to sign the receipt as well, while the link is open.
+func (s *session) witness(ctx context.Context, r *receipt) {
+	if !s.online || r.seal.Body == nil {
+		return
+	}
+	s.send(&wire.Receipt{Seal: r.seal})
+	t := time.NewTimer(witnessTimeout)
+	defer t.Stop()
+	for {
+		select {
+		case b, ok := <-s.link.Control().Receive():
+			if !ok {
+				return
+			}
+			m, err := wire.ParseControl(b)
+			if err != nil {
+				continue
+			}
+			got, is := m.(*wire.Receipt)
+			var same grant.Receipt
+			if is && bytes.Equal(got.Seal.Body, r.seal.Body) && grant.Open(s.st.pin.PeerEd, grant.ContextReceipt, got.Seal, &same) == nil {
+				r.also = &got.Seal
+				return
+			}
+		case f := <-s.posts:
+			f()
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // html writes the page. html/template would be the tool, but it makes every
 // method of the program reachable and the download by a fifth larger; each text
@@ -172,7 +207,11 @@ func (r *receipt) html() []byte {
 	for _, l := range r.body.Removal.Left {
 		fmt.Fprintf(&b, "<li><strong>%s: %s</strong>\n", t["Left"], esc(l))
 	}
-	fmt.Fprintf(&b, "</ul>\n<h2>%s</h2>\n<p>%s</p>\n<p><code>%s</code></p>\n</html>\n", t["Proof"], t["ProofText"], esc(r.body.Session.String()))
+	signed := t["Alone"]
+	if r.also != nil {
+		signed = t["Both"]
+	}
+	fmt.Fprintf(&b, "</ul>\n<h2>%s</h2>\n<p>%s</p>\n<p>%s</p>\n<p><code>%s</code></p>\n</html>\n", t["Proof"], signed, t["ProofText"], esc(r.body.Session.String()))
 	return b.Bytes()
 }
 
@@ -180,11 +219,13 @@ var receiptWords = map[string]map[string]string{
 	"en": {
 		"Title": "Receipt of a support session", "Who": "Who helped", "Computer": "Computer", "From": "Began", "To": "Ended", "May": "Allowed", "Server": "Server", "Done": "What was done",
 		"Clean": "Everything was removed", "Unclean": "Not everything could be removed", "Removed": "Removed", "Left": "Left", "Proof": "How to check this",
+		"Both": "Signed by this computer and by the technician’s program.", "Alone": "Signed by this computer only: the technician’s program could not be reached in time.",
 		"ProofText": "The file of the same name that ends in .json holds this receipt with its signatures.",
 	},
 	"de": {
 		"Title": "Beleg über eine Hilfesitzung", "Who": "Wer geholfen hat", "Computer": "Computer", "From": "Beginn", "To": "Ende", "May": "Erlaubt war", "Server": "Server", "Done": "Was getan wurde",
 		"Clean": "Alles wurde entfernt", "Unclean": "Nicht alles konnte entfernt werden", "Removed": "Entfernt", "Left": "Noch da", "Proof": "Wie man das prüft",
+		"Both": "Unterschrieben von diesem Computer und vom Programm des Technikers.", "Alone": "Nur von diesem Computer unterschrieben: Das Programm des Technikers war nicht rechtzeitig zu erreichen.",
 		"ProofText": "Die gleichnamige Datei mit der Endung .json enthält diesen Beleg mit seinen Unterschriften.",
 	},
 }
@@ -218,8 +259,9 @@ func (r *receipt) json() ([]byte, error) {
 	}
 	b, err := json.Marshal(struct {
 		Receipt json.RawMessage `json:"receipt"`
-		Seal    grant.Signed    `json:"seal"`
-	}{body, r.seal})
+		Seal    grant.Signed    `json:"seal"`              // by this computer
+		Console *grant.Signed   `json:"console,omitempty"` // the same, by the technician's console
+	}{body, r.seal, r.also})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
 	}

@@ -6,12 +6,16 @@
 package pairs
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -582,6 +586,74 @@ func TestReactivation(t *testing.T) {
 	}
 	c.until("the end", func(m consent.Model) bool { return m.Screen == consent.Removed && m.Report.Clean && m.Report.Told })
 	k.session("the receipt", x.ID, func(s desk.Session) bool { return s.State == "removed" })
+}
+
+// The customer's receipt carries both signatures over the same bytes, and says
+// so where the console was away.
+func TestTheReceiptIsSignedByBoth(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		t.Run(fmt.Sprintf("away=%v", away), func(t *testing.T) {
+			t.Parallel()
+			srv := signalingtest.Start(t)
+			k := newTech(t, srv, "console")
+			k.up()
+			x := k.invite()
+			c := newCustomer(t, x.Link, "anna")
+			c.up()
+			settle(t, k, x.ID, c)
+			if away {
+				k.down()
+			}
+			c.do(consent.Action{Kind: consent.EndAndRemove})
+			m := c.until("the report", func(m consent.Model) bool { return m.Screen == consent.Removed })
+			if m.Report.Both == away {
+				t.Fatalf("both signed: %v, console away: %v", m.Report.Both, away)
+			}
+			c.do(consent.Action{Kind: consent.SaveReceipt})
+			c.until("the saved receipt", func(m consent.Model) bool { return m.Report.SavedTo != "" })
+			raw, err := os.ReadFile(strings.TrimSuffix(c.report, ".html") + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var f struct {
+				Receipt json.RawMessage
+				Seal    grant.Signed
+				Console *grant.Signed
+			}
+			var body struct {
+				HostKey    grant.Key `json:"host_key"`
+				ConsoleKey grant.Key `json:"console_key"`
+			}
+			if err := errors.Join(json.Unmarshal(raw, &f), json.Unmarshal(f.Receipt, &body)); err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256(f.Receipt)
+			check := func(key grant.Key, s grant.Signed) {
+				var r grant.Receipt
+				if err := grant.Open(key, grant.ContextReceipt, s, &r); err != nil || !bytes.Equal(r.SHA256, sum[:]) || r.Session.String() != x.ID {
+					t.Errorf("%v: %+v", err, r)
+				}
+			}
+			check(body.HostKey, f.Seal)
+			page, err := os.ReadFile(c.report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if away {
+				if f.Console != nil || !strings.Contains(string(page), "Signed by this computer only") {
+					t.Error("the receipt claims a signature that is not there")
+				}
+				return
+			}
+			if f.Console == nil {
+				t.Fatal("the console's signature is missing")
+			}
+			check(body.ConsoleKey, *f.Console)
+			if !strings.Contains(string(page), "and by the technician’s program") {
+				t.Error("the page does not say who signed")
+			}
+		})
+	}
 }
 
 // A re-activation that the customer does not want changes nothing; so does one

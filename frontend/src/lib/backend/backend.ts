@@ -50,6 +50,7 @@ export interface Backend {
     correct(id: string, email: string, name: string): Promise<void>
     resend(id: string): Promise<void>
     cancel(id: string): Promise<void>
+    takeOver(link: string): Promise<Session>
     choose(id: string, instance: string): Promise<void>
     newCode(id: string): Promise<void>
     end(id: string): Promise<void>

@@ -87,6 +87,7 @@ function backend(): Backend {
       correct: (id, email, name) => call('Sessions', 'Correct', id, email, name),
       resend: (id) => call('Sessions', 'Resend', id),
       cancel: (id) => call('Sessions', 'Cancel', id),
+      takeOver: async (link) => lists(await call('Sessions', 'TakeOver', link)),
       choose: (id, instance) => call('Sessions', 'Choose', id, instance),
       newCode: (id) => call('Sessions', 'NewCode', id),
       end: (id) => call('Sessions', 'End', id),

@@ -67,6 +67,7 @@ export interface Session {
   id: string
   label: string
   mine: boolean
+  again?: boolean
   technician: string
   customer: { email: string; name: string; subject: string; language: Language }
   state: SessionState

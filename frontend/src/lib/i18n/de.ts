@@ -198,6 +198,18 @@ export const de: Catalogue = {
     sendMail: 'E-Mail senden',
     menu: (label) => `Mehr zu ${label}`,
   },
+  takeOver: {
+    open: 'Ich habe einen Link aus einer früheren Mail',
+    title: 'Eine Sitzung fortführen',
+    text: 'Für eine Sitzung, die Sie auf einem anderen Computer begonnen haben oder bevor Daypass hier neu eingerichtet wurde. Fügen Sie den Link aus Ihrer Mail ein. Der Kunde bestätigt mit einem neuen Code; die Sitzung endet, wann sie geendet hätte.',
+    label: 'Link aus der Mail',
+    go: 'Fortführen',
+    waiting: 'Warten auf den Computer des Kunden',
+    waitingText: 'Rufen Sie den Kunden an. Sein Fenster fragt nach dem Code, sobald er hier erscheint. Die Sitzung selbst läuft solange weiter.',
+    cancelTitle: 'Das Fortführen aufgeben?',
+    cancelText: 'Die Sitzung selbst bleibt, wie sie ist. Sie können sie später mit demselben Link fortführen.',
+    cancelButton: 'Aufgeben',
+  },
   newSession: {
     title: 'Neue Sitzung',
     who: 'Wer',

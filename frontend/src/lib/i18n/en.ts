@@ -198,6 +198,18 @@ export const en = {
     sendMail: 'Send e-mail',
     menu: (label: string) => `More for ${label}`,
   },
+  takeOver: {
+    open: 'I have a link from an earlier mail',
+    title: 'Go on with a session',
+    text: 'For a session that you began on another computer, or before Daypass was set up anew here. Paste the link from the mail you sent. The customer confirms it by a fresh code; the session ends when it would have ended.',
+    label: 'Link from the mail',
+    go: 'Go on with it',
+    waiting: 'Waiting for the customer’s computer',
+    waitingText: 'Call the customer. Their window asks for the code as soon as it appears here. The session itself goes on meanwhile.',
+    cancelTitle: 'Give up going on with the session?',
+    cancelText: 'The session itself stays as it is. You can go on with it later by the same link.',
+    cancelButton: 'Give up',
+  },
   newSession: {
     title: 'New session',
     who: 'Who',

@@ -242,6 +242,16 @@ export class FakeBackend implements Backend {
       ),
     resend: (id: string) => this.#ask('sessions.resend', id, () => this.edit(id, (s) => (s.mail = { state: 'sent', at: Date.now() }))),
     cancel: (id: string) => this.#ask('sessions.cancel', id, () => this.#end(id, 'cancel')),
+    takeOver: (link: string) =>
+      this.#ask('sessions.takeOver', '', () => {
+        if (!link.includes('/s/') || !link.includes('#')) throw new BackendError(fault('invalid', 'This is not a whole link from an invitation.', 'Copy it from the mail you sent, with everything behind the # sign.'))
+        const made = session({ again: true, customer: { email: '', name: 'Anna Weber', subject: '', language: 'en' }, label: 'Anna Weber', createdAt: Date.now() - 3_600_000, inviteExpiresAt: Date.now() + 72_000_000, mail: { state: 'none' }, link: undefined })
+        this.change((s) => {
+          s.sessions.unshift(made)
+          this.#recount(s)
+        })
+        return structuredClone(made)
+      }),
     choose: (id: string, instance: string) =>
       this.#ask('sessions.choose', `${id} ${instance}`, () =>
         this.edit(id, (s) => {
