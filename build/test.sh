@@ -11,11 +11,13 @@ mkdir -p "$results"
 work=$(mktemp -d)
 tally=$work/tally # a line "passed failed skipped" for each run of a test runner
 : >"$tally"
+failed=() # stages
 trap 'rm -rf "$work"' EXIT
 export NO_COLOR=1 # the runners' own; what is printed here is read in logs, too
 
 stage() { # NAME WHAT COMMAND...
-	local name=$1 what=$2 t=$SECONDS
+	local name=$1 what=$2 t=$SECONDS before
+	before=$(bad)
 	shift 2
 	printf '\n== %s: %s\n' "$name" "$what"
 	# Not "if ! command": bash would go on after a failed line inside of it.
@@ -25,15 +27,26 @@ stage() { # NAME WHAT COMMAND...
 	set -e
 	if [ $rc != 0 ]; then
 		printf '== %s FAILED after %d s\n\n' "$name" $((SECONDS - t))
-		awk '{ bad += $2 } END { exit bad == 0 }' "$tally" || echo 0 1 0 >>"$tally" # a stage without tests of its own
-		closing
-		exit 1
+		failed+=("$name")
+		[ "$(bad)" != "$before" ] || echo 0 1 0 >>"$tally" # a stage without tests of its own
+		case $name in requirements | programs) finish ;; esac # without them nothing below says anything; else go on, to tell all at once
+		return 0
 	fi
 	printf -- '-- %s: %d s\n' "$name" $((SECONDS - t))
 }
 
-# closing is the last line, for people and for CI: what was counted.
-closing() { "$work/count" -sum "$tally" 2>/dev/null || echo "0 passed, 1 failed"; }
+bad() { awk '{ n += $2 } END { print n + 0 }' "$tally"; }
+
+# finish says what failed and ends; the last line, for people and for CI, is what was counted.
+finish() {
+	if [ ${#failed[@]} = 0 ]; then
+		printf '\nall checks passed in %d s\n' $((SECONDS - begin))
+	else
+		printf '\nfailed after %d s: %s\n' $((SECONDS - begin)) "${failed[*]}"
+	fi
+	[ ! -s "$tally" ] || "$work/count" -sum "$tally"
+	exit $((${#failed[@]} != 0))
+}
 
 # counted TYPE COMMAND...: runs a test runner and adds what it says to the tally.
 counted() {
@@ -141,5 +154,4 @@ if [ $# -gt 0 ]; then
 else
 	for s in requirements programs check cross page unit fuzz browser bindings e2e; do run "$s"; done
 fi
-printf '\nall checks passed in %d s\n' $((SECONDS - begin))
-[ ! -s "$tally" ] || closing
+finish

@@ -433,8 +433,10 @@ func (k *tech) invite() desk.Session {
 }
 
 // types of the messages, by who sends them.
-var fromHost = map[string]byte{"hello": 1, "share": 3, "confirm": 5, "done": 7, "ready": 9}
-var fromConsole = map[string]byte{"hello": 2, "share": 4, "confirm": 6, "status": 8, "waiting": 11}
+var (
+	fromHost    = map[string]byte{"hello": 1, "share": 3, "confirm": 5, "done": 7, "ready": 9}
+	fromConsole = map[string]byte{"hello": 2, "share": 4, "confirm": 6, "status": 8, "waiting": 11}
+)
 
 // Every message of an activation is lost, doubled, or the last that its
 // program ever sends. The customer ends up connected, by the same pairing on
