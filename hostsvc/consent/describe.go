@@ -260,7 +260,11 @@ func (p *Page) connecting(m *Model, w *words) {
 			p.muted("server", fmt.Sprintf(w.AtServer, s))
 		}
 	}
-	p.Buttons = []Button{{ID: "cancel", Text: w.DoNotGoOn}}
+	no := w.DoNotGoOn
+	if m.Again {
+		no = w.AgainNo // the session goes on
+	}
+	p.Buttons = []Button{{ID: "cancel", Text: no}}
 	p.Focus = "cancel"
 }
 

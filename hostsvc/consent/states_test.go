@@ -40,6 +40,8 @@ func states(now time.Time) map[string]Model {
 		"code-last":  with(func(m *Model) { m.Screen, m.Code, m.CodeLeft = EnterCode, CodeWrong, 1 }),
 		"code-new":   with(func(m *Model) { m.Screen, m.Code = EnterCode, CodeNew }),
 		"code-lock":  with(func(m *Model) { m.Screen, m.Code = EnterCode, CodeLocked }),
+		"again":      with(func(m *Model) { m.Screen, m.Again, m.Expires = EnterCode, true, now.Add(18*time.Hour) }),
+		"again-on":   with(func(m *Model) { m.Screen, m.Progress, m.Again = Connecting, CheckingCode, true }),
 		"quiet":      live(func(m *Model) {}),
 		"watching":   live(func(m *Model) { m.Watching, m.Doing = true, grant.View|grant.Control }),
 		"viewing":    live(func(m *Model) { m.Watching, m.Doing, m.Allowed = true, grant.View, grant.View }),
