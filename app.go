@@ -57,6 +57,24 @@ func (a *app) startup(ctx context.Context) {
 	a.ctx = ctx
 	if a.leaving.Load() {
 		wails.Quit(ctx)
+		return
+	}
+	if !lab {
+		go fit(ctx)
+	}
+}
+
+// fit gives the window the whole screen where it would not fit on it with the
+// frame and a panel around it.
+func fit(ctx context.Context) {
+	screens, err := wails.ScreenGetAll(ctx)
+	if err != nil {
+		return // it stays as it is
+	}
+	for _, s := range screens {
+		if s.IsCurrent && (s.Size.Width < windowWidth+8 || s.Size.Height < windowHeight+64) {
+			wails.WindowMaximise(ctx)
+		}
 	}
 }
 

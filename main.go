@@ -168,9 +168,12 @@ func open(o *options.App) (err error) {
 	return nil
 }
 
+// The window's size at the start, in pixels of the page.
+const windowWidth, windowHeight = 1280, 800
+
 func windowOptions(a *app, services console.Services, viewer *view.Server, f flags) *options.App {
 	o := &options.App{
-		Title: "Daypass", Width: 1280, Height: 800, MinWidth: 960, MinHeight: 640,
+		Title: "Daypass", Width: windowWidth, Height: windowHeight, MinWidth: 960, MinHeight: 640,
 		BackgroundColour: options.NewRGB(0xfa, 0xf9, 0xf6),
 		AssetServer: &assetserver.Options{
 			Assets:     page(),

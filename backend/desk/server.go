@@ -242,6 +242,10 @@ func (d *Desk) UseServer(address string) error {
 	defer cancel()
 	_, err = sig.Health(ctx)
 	sig.Close()
+	if fault.KindOf(err) == fault.Offline {
+		// Nobody keeps trying an address that was never right.
+		return fault.Wrap(err, fault.Offline, "setup.server", "The server cannot be reached.", "Check the address and the network connection.")
+	}
 	if err != nil {
 		return err
 	}

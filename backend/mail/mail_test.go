@@ -127,6 +127,18 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestSender(t *testing.T) {
+	for from, want := range map[string][2]string{
+		"mia@example.com":                   {"Mia Roth", "mia@example.com"},
+		"Support <support@example.com>":     {"Support", "support@example.com"},
+		`"Help, Ltd" <support@example.com>`: {"Help, Ltd", "support@example.com"},
+	} {
+		if name, address := sender("Mia Roth", from); name != want[0] || address != want[1] {
+			t.Errorf("%s: %q <%s>", from, name, address)
+		}
+	}
+}
+
 func FuzzParseAddress(f *testing.F) {
 	for _, s := range []string{"anna@example.com", "A <a@b.c>", "\"x y\"@b.c", "a@[1.2.3.4]", "=?utf-8?q?x?= <a@b.c>"} {
 		f.Add(s)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	netmail "net/mail"
 	"net/textproto"
 	"strings"
 	"time"
@@ -55,6 +56,19 @@ func (s Server) Check() error {
 	return nil
 }
 
+// sender splits what the settings say ("Support <support@example.com>", or the
+// address alone); a name given there comes before the technician's own.
+func sender(name, from string) (string, string) {
+	a, err := netmail.ParseAddress(from)
+	if err != nil {
+		return name, from
+	}
+	if a.Name != "" {
+		name = a.Name
+	}
+	return name, a.Address
+}
+
 // Timeout is how long the mail server may take for a whole mail.
 const Timeout = 30 * time.Second
 
@@ -75,7 +89,8 @@ func (s Sender) Send(ctx context.Context, m Message) error {
 		return err
 	}
 	msg := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8))
-	if err := msg.FromFormat(line(s.Name), s.Server.From); err != nil {
+	name, from := sender(s.Name, s.Server.From)
+	if err := msg.FromFormat(line(name), from); err != nil {
 		return fault.Wrap(err, fault.Invalid, "mail.send", "The sender's address cannot be used.", "Check the mail settings.")
 	}
 	if err := msg.To(m.To); err != nil {

@@ -35,8 +35,8 @@ export function sessionVerbs(app: App, s: Session): { id: string; label: string;
 
 export function sessionCommands(app: App, s: Session): Command[] {
   return [
-    ...(isOver(s) ? [] : [{ id: `open-verb-${s.id}`, label: `${t().verbs.open}: ${who(s)}`, key: 'o', group: 'here' as const, run: () => openSession(app, s) }]),
-    ...sessionVerbs(app, s).map((v) => ({ id: `verb-${v.id}-${s.id}`, label: `${v.label}: ${who(s)}`, key: v.key, group: 'here' as const, run: v.run })),
+    ...(isOver(s) ? [] : [{ id: `open-verb-${s.id}`, label: t().verbs.open, of: who(s), key: 'o', group: 'here' as const, run: () => openSession(app, s) }]),
+    ...sessionVerbs(app, s).map((v) => ({ id: `verb-${v.id}-${s.id}`, label: v.label, of: who(s), key: v.key, group: 'here' as const, run: v.run })),
   ]
 }
 

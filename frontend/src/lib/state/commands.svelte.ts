@@ -5,6 +5,8 @@ import { untrack } from 'svelte'
 export interface Command {
   id: string
   label: string
+  /** What it acts on, where the label alone does not say it: shown in the palette, not in the list of keys. */
+  of?: string
   /** One keystroke such as "n", "?" or "Ctrl+K". */
   key?: string
   /** Where it belongs in the list of keys. */
@@ -25,6 +27,13 @@ export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof Element)) return false
   return target.closest('input, textarea, select, [contenteditable="true"], [role="menu"], [role="listbox"], [data-keys="own"]') !== null
 }
+
+/** True where Escape closes what is open there: a menu, a list. */
+const owned = (target: EventTarget | null): boolean =>
+  target instanceof Element && target.closest('select, [role="menu"], [role="listbox"], [aria-expanded="true"], [data-keys="own"]') !== null
+
+/** A keystroke as it stands on a key. */
+export const keyName = (key: string): string => (key.length === 1 ? key.toUpperCase() : key === 'Escape' ? 'Esc' : key.replace('+', ' '))
 
 export class Commands {
   #sources = $state.raw<(() => Command[])[]>([])
@@ -47,7 +56,7 @@ export class Commands {
     if (e.defaultPrevented || e.isComposing) return false
     const stroke = keystroke(e)
     const plain = !stroke.startsWith('Ctrl+') && !stroke.startsWith('Alt+')
-    if (plain && typing(e.target)) return false
+    if (plain && (stroke !== 'Escape' || owned(e.target)) && typing(e.target)) return false
     const command = this.all.findLast((c) => c.key === stroke)
     if (!command) return false
     e.preventDefault()
