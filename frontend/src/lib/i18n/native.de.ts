@@ -235,6 +235,10 @@ export const sentences: Record<string, string> = {
   'The host program is of another version.': 'Das Programm beim Kunden hat eine andere Version.',
   'End the session and start a new one, so that the customer gets the current program.': 'Beenden Sie die Sitzung und beginnen Sie eine neue, damit der Kunde das aktuelle Programm bekommt.',
   'The host sent something that only a console may send.': 'Das Programm beim Kunden hat etwas gesendet, das nur eine Konsole senden darf.',
+  'The server does not know this invitation any more.': 'Der Server kennt diese Einladung nicht mehr.',
+  'The server does not know this session any more.': 'Der Server kennt diese Sitzung nicht mehr.',
+  'End it at the server and start a new one.': 'Beenden Sie sie auf dem Server und beginnen Sie eine neue.',
+  'Go on with it by the link from the mail you sent (New session), or end it.': 'Machen Sie mit dem Link aus Ihrer Mail weiter (Neue Sitzung), oder beenden Sie sie.',
   'Somebody was faster.': 'Jemand war schneller.',
   'Look again.': 'Sehen Sie noch einmal nach.',
 
