@@ -349,7 +349,7 @@ export const de: Catalogue = {
     fullTitle: 'Vollbild',
     fullText: 'bringt Sie zurück. Das geht immer.',
     captured: 'Tasten gehen an den anderen Computer',
-    release: 'gibt sie zurück',
+    release: 'holt die Tasten zurück',
     viewOnlyOn: 'Nur zusehen: nichts wird gesendet',
     closedTitle: 'Die Fernsteuerung ist geschlossen',
     sizeOf: (w, h) => `${w} × ${h}`,

@@ -349,7 +349,7 @@ export const en = {
     fullTitle: 'Full screen',
     fullText: 'brings you back. It always works.',
     captured: 'Keys go to the other computer',
-    release: 'gives them back',
+    release: 'takes the keys back',
     viewOnlyOn: 'View only: nothing is sent',
     closedTitle: 'Remote Control is closed',
     sizeOf: (w: number, h: number) => `${w} × ${h}`,
