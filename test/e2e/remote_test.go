@@ -32,7 +32,7 @@ type remote struct {
 	cust  *desk.Desk
 	notes string          // the file in the customer's editor
 	box   image.Rectangle // of the picture in the window, while it cannot have moved
-	say   io.Writer
+	say   io.WriteCloser
 	host  *desk.Proc
 }
 
@@ -609,9 +609,7 @@ func (r *remote) displays() {
 	r.desk.Click(at.X, at.Y)
 	want := image.Pt(1400+321, 100+234)
 	r.cust.Until("the pointer on the right display", 5*time.Second, func() bool { p := r.cust.Pointer().Sub(want); return max(p.X, -p.X, p.Y, -p.Y) <= 1 })
-	if said := strings.Join(pad.Said(), "\n"); !strings.Contains(said, "press 1") {
-		r.t.Errorf("the window on the right display got %q", said)
-	}
+	r.cust.Until("the click on the right display", 5*time.Second, func() bool { return strings.Contains(strings.Join(pad.Said(), "\n"), "press 1 at 1721,334") })
 	r.press("", "Display")
 	r.press("", "left")
 	r.eyes.Wait(app, "", "left", 10*time.Second)
@@ -634,6 +632,11 @@ func (r *remote) displays() {
 // polls refuses the page its WebSocket: the picture comes by polls, exact, and
 // takes keys; afterwards the socket is used again.
 func (r *remote) polls() {
+	if r.cust.Size() != image.Pt(1000, 620) { // so that it fits exactly
+		r.cust.Resize(1000, 620)
+	}
+	r.desk.Layout(layouts[0].args...)
+	r.cust.Layout(layouts[0].args...)
 	if n := r.sockets(); n == 0 {
 		r.t.Error("the picture does not come by the socket")
 	}
@@ -644,7 +647,7 @@ func (r *remote) polls() {
 		r.press("", "To the session")
 		table("add rule inet daypass out oifname lo tcp dport 1024-65535 " + refuse)
 		began := time.Now()
-		r.press("", "Remote Control")
+		r.press("push button", "Open Remote Control")
 		r.equal(func() *image.RGBA { return r.cust.Screen() }, "by polls, with "+refuse)
 		r.t.Logf("by polls, with %s: there %.1f s after the press", refuse, time.Since(began).Seconds())
 		if n := r.sockets(); n != 0 {
@@ -657,7 +660,7 @@ func (r *remote) polls() {
 		r.desk.Output("nft", "delete table inet daypass")
 	}
 	r.press("", "To the session")
-	r.press("", "Remote Control")
+	r.press("push button", "Open Remote Control")
 	r.equal(func() *image.RGBA { return r.cust.Screen() }, "by the socket again")
 	if r.sockets() == 0 {
 		r.t.Error("the picture does not come by the socket again")
@@ -684,6 +687,7 @@ func (r *remote) end() {
 	fmt.Fprintln(r.say, "end")
 	r.released("after the end")
 	r.let("F9", "ShiftLeft")
+	r.say.Close()
 	select {
 	case <-r.host.Done():
 	case <-time.After(30 * time.Second):

@@ -235,14 +235,34 @@ func locate(screen, want *image.RGBA) (image.Point, bool) {
 	if row < 0 {
 		return image.Point{}, false
 	}
-	line := want.Pix[row*want.Stride : row*want.Stride+4*customerW]
-	for y := row; y < screen.Rect.Dy(); y++ {
+	same := func(at image.Point, y int) bool {
+		i := (at.Y+y)*screen.Stride + 4*at.X
+		return string(screen.Pix[i:i+4*customerW]) == string(want.Pix[y*want.Stride:y*want.Stride+4*customerW])
+	}
+	line := want.Pix[row*want.Stride : row*want.Stride+64]
+	var first *image.Point // many rows may look the same: the place where most do is meant
+	for y := row; y-row+customerH <= screen.Rect.Dy(); y++ {
 		for x := 0; x+customerW <= screen.Rect.Dx(); x++ {
-			i := y*screen.Stride + 4*x
-			if string(screen.Pix[i:i+64]) == string(line[:64]) && string(screen.Pix[i:i+len(line)]) == string(line) && y-row+customerH <= screen.Rect.Dy() {
-				return image.Pt(x, y-row), true
+			at := image.Pt(x, y-row)
+			if i := y*screen.Stride + 4*x; string(screen.Pix[i:i+64]) != string(line) || !same(at, row) {
+				continue
+			}
+			equal := 0
+			for r := 0; r < customerH; r += 8 {
+				if same(at, r) {
+					equal++
+				}
+			}
+			if equal > customerH/8*9/10 {
+				return at, true
+			}
+			if first == nil {
+				first = &at
 			}
 		}
+	}
+	if first != nil {
+		return *first, true
 	}
 	return image.Point{}, false
 }

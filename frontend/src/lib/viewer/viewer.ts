@@ -99,6 +99,7 @@ export class Viewer {
   #x = 0
   #y = 0
   #client: { x: number; y: number } | undefined // pointer over the viewer, in client px
+  #rest: { x: number; y: number } | undefined // pointer over the page
   #sentMove = ''
   #moveTimer: ReturnType<typeof setTimeout> | undefined
   #movedAt = 0
@@ -344,6 +345,12 @@ export class Viewer {
     if (this.#state === state) return
     this.#state = state
     this.#emit('state', state)
+    if (state === 'live' && this.#client === undefined && this.#rest) {
+      const { x, y } = this.#rest
+      const box = this.#root.getBoundingClientRect()
+      if (x >= box.left && x < box.right && y >= box.top && y < box.bottom) this.#client = { x, y }
+      this.#placeRemote()
+    }
   }
 
   #message(data: ArrayBuffer): void {
@@ -472,6 +479,8 @@ export class Viewer {
     const raw = 'onpointerrawupdate' in window
     if (raw) root.addEventListener('pointerrawupdate', (e) => this.#moved(e as PointerEvent), { signal })
     on('pointermove', (e) => this.#moved(e))
+    // Where the pointer rests when the picture comes up under it: no event says that.
+    window.addEventListener('pointermove', (e) => (this.#rest = { x: e.clientX, y: e.clientY }), { signal, capture: true, passive: true })
     on('pointerenter', (e) => {
       this.#client = { x: e.clientX, y: e.clientY }
       this.#placeRemote()
