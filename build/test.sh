@@ -149,7 +149,7 @@ run() {
 
 go build -o "$work/count" ./test/tally
 if [ $# -gt 0 ]; then
-	case " $* " in *" e2e "* | *" check "* | *" cross "* | *" bindings "* | *" browser "* | *" page "*) run programs ;; esac
+	case " $* " in *" e2e "* | *" check "* | *" cross "* | *" bindings "* | *" browser "* | *" page "* | *" unit "*) run programs ;; esac
 	for s in "$@"; do run "$s"; done
 else
 	for s in requirements programs check cross page unit fuzz browser bindings e2e; do run "$s"; done
