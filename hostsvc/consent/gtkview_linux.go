@@ -343,6 +343,9 @@ func (v *gtkView) render() {
 	gtk.scrolledMin(v.scroll, min(natural, max(240, gtk.screenHeight(gtk.screenDefault())-v.px(270))))
 	gtk.windowResize(v.win, v.px(winWidth), 1)
 	v.focus(p.Focus)
+	if (m.Screen == Removed || m.Screen == Refused) && !same {
+		gtk.windowPresent(v.win) // the last word is seen, also by who had put the window away
+	}
 }
 
 func (v *gtkView) footer(p Page) {
