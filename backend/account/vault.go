@@ -195,7 +195,10 @@ func ringKey(ring Ring, user string, exists bool) ([]byte, error) {
 			return nil, err
 		}
 		// Read it back: some keyrings take a secret and keep it nowhere.
-		if s, err = ring.Get(user); err != nil {
+		// That it is not there is no lost key (ErrNoKey), so that is not passed on.
+		if s, err = ring.Get(user); errors.Is(err, ErrNoKey) {
+			return nil, errors.New("account: the keyring did not keep the key")
+		} else if err != nil {
 			return nil, fmt.Errorf("account: the keyring did not keep the key: %w", err)
 		}
 	} else if err != nil {
