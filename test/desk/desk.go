@@ -310,7 +310,10 @@ func (d *Desk) Until(what string, limit time.Duration, ok func() bool) {
 // Click presses the left button at a place on the screen, after moving there.
 func (d *Desk) Click(x, y int) {
 	d.t.Helper()
-	d.Output("xdotool", "mousemove", "--sync", strconv.Itoa(x), strconv.Itoa(y), "click", "1")
+	d.Move(image.Pt(x, y)) // xdotool's would wait for a move where the pointer is there already
+	time.Sleep(mousePause)
+	d.Button(1, true)
+	d.Button(1, false)
 }
 
 // Keys presses key combinations ("ctrl+a", "Return") as a hand does.

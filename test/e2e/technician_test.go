@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -188,7 +187,7 @@ func (w *technician) equalPictures(cust *desk.Desk, when string) *image.RGBA {
 func (w *technician) equal(there func() *image.RGBA, when string) *image.RGBA {
 	w.t.Helper()
 	r := w.picture()
-	w.desk.Output("xdotool", "mousemove", "--sync", strconv.Itoa(r.Min.X+r.Dx()/2), strconv.Itoa(r.Min.Y+r.Dy()/2)) // else the page draws the customer's pointer
+	w.desk.Move(image.Pt(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2)) // else the page draws the customer's pointer
 	var got *image.RGBA
 	var diff string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
