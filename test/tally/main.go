@@ -15,8 +15,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -148,10 +150,18 @@ func goTests(in io.Reader, to io.Writer, verbose bool) (count, error) {
 		case "pass", "fail", "skip":
 			if e.Test == "" {
 				verdict(out, e, tests[e.Package])
-				if e.Action == "fail" && bad[e.Package] == 0 { // it did not compile, or ended before its tests did
-					c.failed++
-					out.put(strings.Join(printed[id], ""))
+				if e.Action == "fail" {
+					// What tests had printed that never ended: the process was killed or ran out of time.
+					for _, id := range slices.Sorted(maps.Keys(printed)) {
+						if strings.HasPrefix(id, e.Package+" ") {
+							out.put(strings.Join(printed[id], ""))
+						}
+					}
+					if bad[e.Package] == 0 { // not compiled, or no test had failed yet
+						c.failed++
+					}
 				}
+				maps.DeleteFunc(printed, func(id string, _ []string) bool { return strings.HasPrefix(id, e.Package+" ") })
 				continue
 			}
 			if e.Action != "pass" {

@@ -23,6 +23,9 @@ func TestGoTests(t *testing.T) {
 		`{"ImportPath":"b","Action":"build-output","Output":"b.go:1: no\n"}`,
 		`{"Action":"fail","Package":"b"}`,
 		`{"Action":"skip","Package":"c"}`,
+		`{"Action":"run","Package":"d","Test":"TestEndless"}`,
+		`{"Action":"output","Package":"d","Test":"TestEndless","Output":"panic: test timed out\n"}`,
+		`{"Action":"fail","Package":"d"}`,
 		`go: warning`,
 	}, "\n")
 	var out strings.Builder
@@ -30,10 +33,10 @@ func TestGoTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (count{passed: 1, failed: 2, skipped: 1}); c != want {
+	if want := (count{passed: 1, failed: 3, skipped: 1}); c != want {
 		t.Errorf("counted %v, want %v", c, want)
 	}
-	for _, want := range []string{"want 1\n", "FAIL a ", "b.go:1: no\n", "FAIL b ", "go: warning\n"} {
+	for _, want := range []string{"want 1\n", "FAIL a ", "b.go:1: no\n", "FAIL b ", "panic: test timed out\n", "go: warning\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
