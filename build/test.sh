@@ -100,7 +100,7 @@ requirements() { # by name, so that nothing is skipped in silence
 
 # unit: the slow packages first, so that the others fill the second core beside them.
 unit() {
-	local slow="daypass/test/netlab daypass/signaling/server daypass/hostsvc/encode"
+	local slow="daypass/test/pairs daypass/test/netlab daypass/signaling/server daypass/hostsvc/encode"
 	# shellcheck disable=SC2086,SC2046 # lists of packages
 	DAYPASS_REQUIRE_NETNS=1 counted go go test -json -race -timeout 10m $slow \
 		$(go list ./... | grep -vx -e daypass $(printf -- '-e %s ' $slow))
