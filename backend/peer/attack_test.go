@@ -3,6 +3,7 @@ package peer_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -17,85 +18,37 @@ import (
 
 // middle is an attacker who owns the mailbox and has broken the handshake: it
 // answers the console as the host, calls the host as the console, each with its
-// own certificate, and passes on what it reads.
+// own certificate, and passes on what it reads. The console may start over, as
+// it does with a host that is slow to answer; the attacker starts over with it.
 type middle struct {
-	t        *testing.T
-	mu       sync.Mutex
+	t                     *testing.T
+	console, host         *side
+	holdConsole, holdHost bool // what it keeps for itself: the console's messages, the host's
+
+	mu   sync.Mutex
+	now  *round
+	read bytes.Buffer
+}
+
+// round is the attack on one negotiation, known by its eight bytes.
+type round struct {
+	id       string
 	toC, toH *webrtc.PeerConnection
-	read     bytes.Buffer
-	channel  map[string]func(*webrtc.DataChannel)
 }
 
 func intercept(t *testing.T, console, host *side) *middle {
 	t.Helper()
-	m := &middle{t: t, channel: map[string]func(*webrtc.DataChannel){}}
-	se := webrtc.SettingEngine{}
-	se.SetIncludeLoopbackCandidate(true)
-	api := webrtc.NewAPI(webrtc.WithSettingEngine(se))
-	var err error
-	if m.toC, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
-		t.Fatal(err)
-	}
-	if m.toH, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
-		t.Fatal(err)
-	}
+	m := &middle{t: t, console: console, host: host}
 	t.Cleanup(func() {
-		for _, pc := range []*webrtc.PeerConnection{m.toC, m.toH} {
-			if err := pc.GracefulClose(); err != nil {
-				t.Log(err)
-			}
-		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.now.close(t)
+		m.now = nil
 	})
-	for _, label := range []string{"control", "input", "picture", "bulk"} {
-		dh, err := m.toH.CreateDataChannel(label, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		both := make(chan *webrtc.DataChannel, 1)
-		fromH, fromC := make(chan []byte, 1000), make(chan []byte, 1000)
-		dh.OnMessage(func(x webrtc.DataChannelMessage) { fromH <- x.Data })
-		openH := make(chan struct{})
-		dh.OnOpen(func() { close(openH) })
-		m.channel[label] = func(dc *webrtc.DataChannel) {
-			dc.OnMessage(func(x webrtc.DataChannelMessage) { fromC <- x.Data })
-			both <- dc
-		}
-		go func() {
-			var dc *webrtc.DataChannel
-			select {
-			case dc = <-both:
-			case <-t.Context().Done():
-				return
-			}
-			select {
-			case <-openH:
-			case <-t.Context().Done():
-				return
-			}
-			for {
-				var err error
-				select {
-				case b := <-fromH:
-					err = dc.Send(b)
-				case b := <-fromC:
-					m.mu.Lock()
-					m.read.Write(b)
-					m.mu.Unlock()
-					err = dh.Send(b)
-				case <-t.Context().Done():
-					return
-				}
-				if err != nil {
-					return
-				}
-			}
-		}()
-	}
-	m.toC.OnDataChannel(func(dc *webrtc.DataChannel) { m.channel[dc.Label()](dc) })
 	console.box.Tap(func(b []byte) []byte {
 		switch b[1] {
 		case 3: // offer: kind(1) connection(8) SDP after the head of 10
-			go m.swap(b, console, host)
+			go m.swap(b)
 			return nil
 		case 5:
 			return nil
@@ -105,15 +58,7 @@ func intercept(t *testing.T, console, host *side) *middle {
 	host.box.Tap(func(b []byte) []byte {
 		switch b[1] {
 		case 4:
-			go func() {
-				m.mu.Lock()
-				defer m.mu.Unlock()
-				if m.toH.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
-					if err := m.toH.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(b[11:])}); err != nil {
-						t.Error(err)
-					}
-				}
-			}()
+			go m.answered(b)
 			return nil
 		case 5:
 			return nil
@@ -123,34 +68,111 @@ func intercept(t *testing.T, console, host *side) *middle {
 	return m
 }
 
-// swap answers an offer in the host's place and makes one in the console's.
-func (m *middle) swap(offer []byte, console, host *side) {
+func (r *round) close(t *testing.T) {
+	if r == nil {
+		return
+	}
+	for _, pc := range []*webrtc.PeerConnection{r.toC, r.toH} {
+		if err := pc.GracefulClose(); err != nil {
+			t.Log(err)
+		}
+	}
+}
+
+// begin makes the attacker's two ends of a negotiation and joins their
+// channels. The caller holds m.mu.
+func (m *middle) begin(id string) error {
+	se := webrtc.SettingEngine{}
+	se.SetIncludeLoopbackCandidate(true)
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(se))
+	toC, err := api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return err
+	}
+	toH, err := api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return errors.Join(err, toC.Close())
+	}
+	m.now = &round{id, toC, toH}
+	arrives := map[string]func(*webrtc.DataChannel){}
+	for _, label := range []string{"control", "input", "picture", "bulk"} {
+		dh, err := toH.CreateDataChannel(label, nil)
+		if err != nil {
+			return err
+		}
+		fromH, fromC := make(chan []byte, 1000), make(chan []byte, 1000)
+		dh.OnMessage(func(x webrtc.DataChannelMessage) { fromH <- x.Data })
+		dh.OnOpen(func() { go m.pass(fromC, dh, true, m.holdConsole) })
+		arrives[label] = func(dc *webrtc.DataChannel) {
+			dc.OnMessage(func(x webrtc.DataChannelMessage) { fromC <- x.Data })
+			dc.OnOpen(func() { go m.pass(fromH, dc, false, m.holdHost) })
+		}
+	}
+	toC.OnDataChannel(func(dc *webrtc.DataChannel) { arrives[dc.Label()](dc) })
+	return nil
+}
+
+// pass carries messages of one direction; the other goes on when it ends.
+func (m *middle) pass(from <-chan []byte, to *webrtc.DataChannel, note, hold bool) {
+	for {
+		select {
+		case b := <-from:
+			if note {
+				m.mu.Lock()
+				m.read.Write(b)
+				m.mu.Unlock()
+			}
+			if !hold && to.Send(b) != nil {
+				return
+			}
+		case <-m.t.Context().Done():
+			return
+		}
+	}
+}
+
+func (m *middle) answered(b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.toC.RemoteDescription() != nil {
+	if r := m.now; r != nil && r.id == string(b[2:10]) && r.toH.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
+		if err := r.toH.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(b[11:])}); err != nil {
+			m.t.Error(err)
+		}
+	}
+}
+
+// swap answers an offer in the host's place and makes one in the console's.
+func (m *middle) swap(offer []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := string(offer[2:10])
+	if m.t.Context().Err() != nil || m.now != nil && m.now.id == id {
 		return // repeated
 	}
+	m.now.close(m.t)
 	check := func(err error) {
 		if err != nil {
 			m.t.Error(err)
 		}
 	}
-	head := func(kind byte) []byte { return append([]byte{'C', kind}, offer[2:10]...) }
+	check(m.begin(id))
+	toC, toH := m.now.toC, m.now.toH
+	head := func(kind byte) []byte { return append([]byte{'C', kind}, id...) }
 
-	check(m.toC.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: string(offer[19:])}))
-	gathered := webrtc.GatheringCompletePromise(m.toC)
-	a, err := m.toC.CreateAnswer(nil)
+	check(toC.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: string(offer[19:])}))
+	gathered := webrtc.GatheringCompletePromise(toC)
+	a, err := toC.CreateAnswer(nil)
 	check(err)
-	check(m.toC.SetLocalDescription(a))
+	check(toC.SetLocalDescription(a))
 	<-gathered
-	console.box.Inject(append(append(head(4), 1), m.toC.LocalDescription().SDP...))
+	m.console.box.Inject(append(append(head(4), 1), toC.LocalDescription().SDP...))
 
-	gathered = webrtc.GatheringCompletePromise(m.toH)
-	o, err := m.toH.CreateOffer(nil)
+	gathered = webrtc.GatheringCompletePromise(toH)
+	o, err := toH.CreateOffer(nil)
 	check(err)
-	check(m.toH.SetLocalDescription(o))
+	check(toH.SetLocalDescription(o))
 	<-gathered
-	host.box.Inject(append(append(head(3), offer[10:19]...), m.toH.LocalDescription().SDP...))
+	m.host.box.Inject(append(append(head(3), offer[10:19]...), toH.LocalDescription().SDP...))
 }
 
 func (m *middle) saw(what string) bool {
@@ -159,7 +181,7 @@ func (m *middle) saw(what string) bool {
 	return bytes.Contains(m.read.Bytes(), []byte(what))
 }
 
-func underAttack(t *testing.T, binding bool) (console, host *side, m *middle) {
+func underAttack(t *testing.T, binding bool, set func(*middle)) (console, host *side, m *middle) {
 	console, host = twoSides(t, func(c, h *peer.Config) {
 		peer.BreakHandshake(c, h, []byte("known to the two sides only"), binding)
 		c.Hello = []byte("CONSOLE HELLO")
@@ -167,31 +189,45 @@ func underAttack(t *testing.T, binding bool) (console, host *side, m *middle) {
 		c.Mailbox.(*peertest.Mailbox).SetOffline(true)
 	})
 	m = intercept(t, console, host)
+	set(m)
 	host.box.SetOffline(false)
 	console.box.SetOffline(false)
 	return console, host, m
 }
 
+// Each side notices by itself; the attacker keeps the other's tag, so that
+// neither depends on the other's being quick.
 func TestSwappedCertificateClosesLink(t *testing.T) {
-	console, host, m := underAttack(t, true)
-	if err := console.Control().Send([]byte("the secret")); err != nil {
-		t.Fatal(err)
-	}
-	e := console.until("closed", func(e peer.Event) bool { return e.State == peer.Closed })
-	if fault.KindOf(e.Err) != fault.Hostile || console.seen.PeerHello != nil {
-		t.Errorf("console's event: %+v", e)
-	}
-	if m.saw("the secret") || m.saw("CONSOLE HELLO") {
-		t.Error("something was served before the tag was verified")
-	}
-	if host.State() == peer.Open {
-		t.Error("the host serves")
+	for name, set := range map[string]func(*middle){
+		"the console notices": func(m *middle) { m.holdConsole = true },
+		"the host notices":    func(m *middle) { m.holdHost = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			console, host, m := underAttack(t, true, set)
+			if err := console.Control().Send([]byte("the secret")); err != nil {
+				t.Fatal(err)
+			}
+			notices, other := console, host
+			if m.holdHost {
+				notices, other = host, console
+			}
+			e := notices.until("closed", func(e peer.Event) bool { return e.State == peer.Closed })
+			if fault.KindOf(e.Err) != fault.Hostile || notices.seen.PeerHello != nil {
+				t.Errorf("event: %+v", e)
+			}
+			if m.saw("the secret") || m.saw("CONSOLE HELLO") {
+				t.Error("something was served before the tag was verified")
+			}
+			if other.State() == peer.Open {
+				t.Error("the other side serves")
+			}
+		})
 	}
 }
 
 // Without the binding the same attack succeeds: the test above tests something.
 func TestWithoutBindingTheAttackerReads(t *testing.T) {
-	console, host, m := underAttack(t, false)
+	console, host, m := underAttack(t, false, func(*middle) {})
 	console.open()
 	host.open()
 	if err := console.Control().Send([]byte("the secret")); err != nil {
