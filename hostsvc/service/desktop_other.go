@@ -1,0 +1,6 @@
+//go:build !linux
+
+package service
+
+// FindDesktop finds no desktop: this system has another way.
+func FindDesktop(int) (Desktop, bool) { return Desktop{}, false }
