@@ -197,6 +197,21 @@ type Removed struct {
 	At      time.Time `json:"at"`
 	Clean   bool      `json:"clean"`  // nothing is left
 	Report  []byte    `json:"report"` // 32-byte SHA-256 of the removal report
+	// Record is the end of the host's copy of the session's record; nil where a
+	// host could not read it any more.
+	Record *RecordHead `json:"record,omitempty"`
+}
+
+// RecordHead is what the host says of its copy of the session's record
+// (backend/journal): the last entry it holds, how many facts it said for the
+// record, and how often it counted what the record must tell of.
+type RecordHead struct {
+	Seq     uint64 `json:"seq"`
+	Hash    []byte `json:"hash"` // of that entry, 32 bytes; empty with Seq 0
+	Facts   uint64 `json:"facts"`
+	Opened  uint64 `json:"opened"`   // times Remote Control was opened
+	ClipIn  uint64 `json:"clip_in"`  // texts put on the computer's clipboard
+	ClipOut uint64 `json:"clip_out"` // texts fetched from it
 }
 
 // Receipt is signed by the host over the receipt that it gives the customer,

@@ -126,22 +126,18 @@ type Row struct {
 	Head       journal.Head
 	ConsoleKey grant.Key
 	HostKey    grant.Key // zero until a host is pinned
+	FromServer bool      // a colleague's session that came from the server: to read, not to work on
 }
 
 // Save writes the row and appends entries, in one transaction: either all of
 // it is stored or nothing. Entries must continue the stored chain; otherwise
 // it is a Conflict and nothing is written.
 func (s *Store) Save(ctx context.Context, r Row, entries []journal.Entry) error {
-	doc, err := json.Marshal(r.Session)
+	doc, search, err := document(r)
 	if err != nil {
 		return translate(err, "store.save")
 	}
 	x := r.Session
-	text := []string{x.Customer.Email, x.Customer.Name, x.Customer.Subject, x.Technician}
-	if x.Host != nil {
-		text = append(text, x.Host.Computer, x.Host.User, x.Host.OS)
-	}
-	search := strings.ToLower(strings.Join(text, "\n"))
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		var head journal.Head
 		var hash []byte
@@ -158,19 +154,14 @@ func (s *Store) Save(ctx context.Context, r Row, entries []journal.Entry) error 
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO session (id, state, email, search, created, doc, head_seq, head_hash, console_key, host_key)
 			VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET state=excluded.state, email=excluded.email, search=excluded.search,
-			doc=excluded.doc, head_seq=excluded.head_seq, head_hash=excluded.head_hash, console_key=excluded.console_key, host_key=excluded.host_key`,
+			doc=excluded.doc, head_seq=excluded.head_seq, head_hash=excluded.head_hash, console_key=excluded.console_key, host_key=excluded.host_key,
+			origin='here', sent=CASE WHEN session.doc = excluded.doc AND session.host_key = excluded.host_key THEN session.sent END`,
 			x.ID.String(), string(x.State), x.Customer.Email, search, x.Created.UnixMicro(), string(doc),
 			int64(head.Seq), head.Hash[:], r.ConsoleKey[:], r.HostKey[:]); err != nil {
 			return err
 		}
 		for i := range entries {
-			e := &entries[i]
-			sigs, err := json.Marshal(e.Signatures)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO entry (session, seq, at, actor, kind, text, prev, hash, signatures) VALUES (?,?,?,?,?,?,?,?,?)",
-				x.ID.String(), int64(e.Seq), e.At.UnixMicro(), e.Actor, e.Kind, e.Text, e.Prev[:], e.Hash[:], string(sigs)); err != nil {
+			if err := insert(ctx, tx, &entries[i], false, 0); err != nil {
 				return err
 			}
 		}
@@ -194,8 +185,8 @@ func (s *Store) Get(ctx context.Context, id grant.ID) (Row, error) {
 // Unfinished returns the sessions that are not over, newest first, and those
 // that ended without the host's last word within the past day.
 func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
-	rows, err := s.rows(ctx, `WHERE state IN ('invited','answered','pairing','active','ending')
-		OR (state = 'unconfirmed' AND created > ?) ORDER BY created DESC LIMIT 200`, now.Add(-48*time.Hour).UnixMicro())
+	rows, err := s.rows(ctx, `WHERE origin = 'here' AND (state IN ('invited','answered','pairing','active','ending')
+		OR (state = 'unconfirmed' AND created > ?)) ORDER BY created DESC LIMIT 200`, now.Add(-48*time.Hour).UnixMicro())
 	return rows, translate(err, "store.unfinished")
 }
 
@@ -234,7 +225,7 @@ func (s *Store) List(ctx context.Context, q Query) (total int, rows []Row, err e
 }
 
 func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, error) {
-	rs, err := s.db.QueryContext(ctx, "SELECT doc, head_seq, head_hash, console_key, host_key FROM session "+cond, args...)
+	rs, err := s.db.QueryContext(ctx, "SELECT doc, head_seq, head_hash, console_key, host_key, origin = 'server' FROM session "+cond, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +235,7 @@ func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, erro
 		var doc string
 		var hash, ck, hk []byte
 		var r Row
-		if err := rs.Scan(&doc, &r.Head.Seq, &hash, &ck, &hk); err != nil {
+		if err := rs.Scan(&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal([]byte(doc), &r.Session); err != nil {
@@ -260,34 +251,8 @@ func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, erro
 
 // Entries returns the record of a session, from its beginning.
 func (s *Store) Entries(ctx context.Context, id grant.ID) ([]journal.Entry, error) {
-	out, err := s.entries(ctx, id)
+	out, err := s.entries(ctx, s.db, "WHERE session = ? AND aside = 0 ORDER BY seq", id.String())
 	return out, translate(err, "store.entries")
-}
-
-func (s *Store) entries(ctx context.Context, id grant.ID) ([]journal.Entry, error) {
-	rs, err := s.db.QueryContext(ctx, "SELECT seq, at, actor, kind, text, prev, hash, signatures FROM entry WHERE session = ? ORDER BY seq", id.String())
-	if err != nil {
-		return nil, err
-	}
-	defer rs.Close()
-	var out []journal.Entry
-	for rs.Next() {
-		e := journal.Entry{Session: id}
-		var at int64
-		var prev, hash []byte
-		var sigs string
-		if err := rs.Scan(&e.Seq, &at, &e.Actor, &e.Kind, &e.Text, &prev, &hash, &sigs); err != nil {
-			return nil, err
-		}
-		e.At = time.UnixMicro(at).UTC()
-		copy(e.Prev[:], prev)
-		copy(e.Hash[:], hash)
-		if err := json.Unmarshal([]byte(sigs), &e.Signatures); err != nil {
-			return nil, fault.Wrap(err, fault.Corrupt, "store.read", "A stored entry cannot be read.", "")
-		}
-		out = append(out, e)
-	}
-	return out, rs.Err()
 }
 
 // Setting returns the value of key, "" if it is not set.

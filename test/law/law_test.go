@@ -121,7 +121,7 @@ var rules = []rule{
 	because("capture stays behind screen.Source", only("github.com/kbinani/screenshot", "hostsvc/screen")),
 	because("SQL stays in store packages", only("github.com/mattn/go-sqlite3", "backend/store", "signaling/store")),
 	because("the customer's program is small and brings no database, and must not know the console", never("hostsvc",
-		"backend/store", "backend/console", "backend/account", "backend/view", "backend/mail", "backend/desk", "backend/journal", "backend/export", "signaling")),
+		"backend/store", "backend/console", "backend/account", "backend/view", "backend/mail", "backend/desk", "backend/export", "signaling")),
 	because("the server must not be able to read a session", never("signaling", "backend/pairing", "backend/peer", "backend/picture", "backend/desk", "backend/console", "hostsvc")),
 	because("the root wires the embedded server; the product runs without one", never("backend", "hostsvc", "signaling")),
 	because("leaves carry no one", never("backend/fault", "backend", "hostsvc", "signaling")),
