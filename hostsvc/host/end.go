@@ -83,6 +83,7 @@ func (s *session) finish(ctx context.Context) error {
 			}
 		})
 	})
+	rep = s.st.journal.Finish(context.WithoutCancel(ctx), rep, nil)
 	removeEmpty(s.cfg.Base)
 	removed, err := s.st.removed(rep)
 	ok := false
@@ -186,12 +187,18 @@ func (s *session) lastPage(ctx context.Context, rc *receipt) error {
 // sweep removes a folder whose state cannot be read, by its journal if that can.
 func (r *run) sweep(ctx context.Context, dir string) {
 	if j, err := removal.Open(dir); err == nil {
-		j.Run(ctx, nil)
+		removeAll(ctx, j)
 		return
 	}
 	if err := os.RemoveAll(filepath.Clean(dir)); err != nil { // our own name in our own folder
 		r.log.Warn("folder not removed", "cause", err)
 	}
+}
+
+// removeAll does both phases of a removal.
+func removeAll(ctx context.Context, j *removal.Journal) removal.Report {
+	ctx = context.WithoutCancel(ctx)
+	return j.Finish(ctx, j.Run(ctx, nil), nil)
 }
 
 // finishOld removes an earlier session and tells the server, within a bound.
@@ -205,7 +212,7 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 			r.log.Error("the end could not be stored", "cause", err)
 		}
 	}
-	rep := st.journal.Run(context.WithoutCancel(ctx), nil)
+	rep := removeAll(ctx, st.journal)
 	removed, err := st.removed(rep)
 	instance, err2 := st.instance()
 	if err != nil || err2 != nil {

@@ -1,14 +1,30 @@
 // Package removal takes back everything that the host program put on a
-// computer, and shows that it did. Each thing is written into a journal before
-// it is put there, so that a crash at any moment leaves nothing unknown; each
-// step may be repeated; the end is a check that every thing is gone. It must
-// not know sessions, servers or windows, and it removes only what its journal
-// names.
+// computer, and shows that it did. It must not know sessions, servers or
+// windows, and it removes only what its journal names.
+//
+// # How it survives a crash
+//
+// Each thing is written into the journal before it is put there (Add), so that
+// a crash at any moment leaves nothing unknown. Removal is an ordered list of
+// steps, one a thing. Each step is idempotent; before it begins and when it is
+// done a line goes durably into the log of steps. Whoever opens the journal next
+// goes on where the log ends: a step that was done is not done again, because
+// what stands at its path by then is somebody else's. There are two phases: Run
+// removes everything but the things marked Last, Finish removes those when the
+// server has been told. Until then the program, its unit and its note are there
+// to be started again.
+//
+// # How it shows that nothing is left
+//
+// Before the first thing is put into a folder, the folder is listed (the
+// manifest). The check at the end asks the file system, not the log: every
+// listed thing must be gone, and nothing else that bears our name may have
+// come into the folders we touched. What other programs changed there is
+// counted, never named.
 package removal
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,13 +48,18 @@ const (
 	Secret  Kind = "secret"  // a file of ours that holds keys: overwritten first
 	Program Kind = "program" // the downloaded program itself
 	Folder  Kind = "folder"  // a folder of ours with everything in it
+	Unit    Kind = "unit"    // a systemd unit file of ours: disabled, then removed with its links, then the manager reloads
 )
 
 // journalName is the journal's file in the state folder.
 const journalName = "journal.json"
 
-// folderPrefix is how a folder must be called to be removed with what is in it.
-const folderPrefix = "daypass-host-"
+// folderPrefix is how a folder must be called to be removed with what is in it,
+// unitPrefix how a unit must be called to be touched at all.
+const (
+	folderPrefix = "daypass-host-"
+	unitPrefix   = "daypass-host"
+)
 
 const (
 	maxItems   = 4096
@@ -51,13 +72,23 @@ type Item struct {
 	Kind Kind   `json:"kind"`
 	Path string `json:"path"` // absolute
 	What string `json:"what"` // a plain phrase for the customer
+	// Last things are what brings an interrupted removal back after a crash or a
+	// start of the computer (the installed program, its unit, its autostart entry)
+	// and the note that tells the server. They stay through Run and go in Finish,
+	// when there is nothing more to be brought back for.
+	Last bool `json:"last,omitempty"`
+	// User: of a Unit, that it belongs to the user's manager, not to the system's.
+	User bool `json:"user,omitempty"`
 }
 
 // Journal is the list of things. It is stored in the state folder and is its
 // first file. It is not safe for concurrent use.
 type Journal struct {
-	dir   string
-	items []Item
+	dir    string
+	items  []Item
+	before *manifest
+	steps  *stepLog
+	marks  Marks
 }
 
 // Start makes the state folder dir (mode 0700, its name beginning with
@@ -73,9 +104,9 @@ func Start(dir string) (*Journal, error) {
 		}
 		return nil, fault.Wrap(err, fault.Of(err).Kind, "removal.start", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
 	}
-	j := &Journal{dir: dir}
-	if err := j.Add(Item{Kind: Folder, Path: dir, What: "the session's folder with its keys"}); err != nil {
-		return nil, errors.Join(err, os.Remove(dir))
+	j := &Journal{dir: dir, before: &manifest{}, steps: openSteps(dir)}
+	if err := j.Add(Item{Kind: Folder, Path: dir, What: "the session's folder with its keys", Last: true}); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return j, nil
 }
@@ -95,7 +126,7 @@ func Open(dir string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{dir: dir, items: items}, nil
+	return &Journal{dir: dir, items: items, before: loadManifest(dir), steps: openSteps(dir)}, nil
 }
 
 type limited struct {
@@ -140,9 +171,16 @@ func (it Item) check() error {
 	if !filepath.IsAbs(it.Path) || filepath.Clean(it.Path) != it.Path || strings.ContainsRune(it.Path, 0) || filepath.Dir(it.Path) == it.Path {
 		return fmt.Errorf("path %.80q", it.Path)
 	}
+	if it.User && it.Kind != Unit {
+		return fmt.Errorf("%.20q of a user", string(it.Kind))
+	}
 	switch it.Kind {
 	case File, Secret, Program:
 		return nil
+	case Unit:
+		if name := filepath.Base(it.Path); strings.HasPrefix(name, unitPrefix) && len(name) <= 255 {
+			return nil
+		}
 	case Folder:
 		if strings.HasPrefix(filepath.Base(it.Path), folderPrefix) {
 			return nil
@@ -164,6 +202,9 @@ func (j *Journal) Add(it Item) error {
 	if slices.ContainsFunc(j.items, func(o Item) bool { return o.Path == it.Path }) {
 		return nil
 	}
+	if err := j.before.touch(j.dir, it.Path, j.items); err != nil {
+		return fault.Wrap(err, fault.Full, "removal.add", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
+	}
 	items := append(slices.Clone(j.items), it)
 	b, err := json.Marshal(items)
 	if err != nil {
@@ -182,140 +223,4 @@ func (j *Journal) Discard() error {
 		return fmt.Errorf("removal: %w", err)
 	}
 	return nil
-}
-
-// Report is what a removal did: what was there before, and what still is.
-type Report struct {
-	Removed []string `json:"removed"` // phrases of what is gone
-	Left    []string `json:"left"`    // phrases of what is not, with its path
-	Clean   bool     `json:"clean"`   // nothing is left
-}
-
-// Lines returns the report for people, at most 60 lines.
-func (r Report) Lines() []string {
-	var out []string
-	for _, s := range r.Removed {
-		out = append(out, "removed: "+s)
-	}
-	for _, s := range r.Left {
-		out = append(out, "left: "+s)
-	}
-	if len(out) > maxLines {
-		out = append(out[:maxLines-1], fmt.Sprintf("and %d more", len(out)-maxLines+1))
-	}
-	return out
-}
-
-// Hash is SHA-256 over the report's lines, each ended by a newline, as signed
-// in grant.Removed.
-func (r Report) Hash() [32]byte { return HashLines(r.Lines()) }
-
-// HashLines is the hash of lines as Report.Hash makes it.
-func HashLines(lines []string) [32]byte {
-	return grant.HashReport(lines)
-}
-
-// Run removes everything listed, the newest first and the state folder with
-// the journal last, and then looks whether each thing is gone. It may be
-// repeated after a crash or by another process. step, which may be nil, is
-// told the number of steps done and of all. A cancelled ctx stops between
-// steps; what was not reached is reported as left, and the folder with the
-// journal stays so that it can be finished.
-func (j *Journal) Run(ctx context.Context, step func(done, all int)) Report {
-	if step == nil {
-		step = func(int, int) {}
-	}
-	var r Report
-	order := slices.Clone(j.items)
-	slices.Reverse(order)
-	slices.SortStableFunc(order, func(a, b Item) int { // folders last, the state folder last of all
-		return rank(a, j.dir) - rank(b, j.dir)
-	})
-	failed := map[string]error{}
-	for i, it := range order {
-		step(i, len(order))
-		if ctx.Err() != nil {
-			failed[it.Path] = ctx.Err()
-			continue
-		}
-		if it.Path == j.dir && len(failed) > 0 {
-			continue // keep the list of what is to be finished; the secrets go now
-		}
-		if err := remove(it); err != nil {
-			failed[it.Path] = err
-		}
-	}
-	if len(failed) > 0 {
-		for _, it := range order {
-			if it.Kind == Secret {
-				wipe(it.Path)
-			}
-		}
-	}
-	step(len(order), len(order))
-	for _, it := range order { // the check does not ask what we did, only what is there
-		if _, err := os.Lstat(it.Path); errors.Is(err, fs.ErrNotExist) {
-			r.Removed = append(r.Removed, it.What)
-		} else {
-			r.Left = append(r.Left, it.What+" ("+it.Path+")")
-		}
-	}
-	r.Clean = len(r.Left) == 0
-	return r
-}
-
-func rank(it Item, state string) int {
-	switch {
-	case it.Path == state:
-		return 2
-	case it.Kind == Folder:
-		return 1
-	}
-	return 0
-}
-
-func remove(it Item) error {
-	st, err := os.Lstat(it.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if it.Kind == Folder {
-		if !st.IsDir() {
-			return os.Remove(it.Path) // somebody put a link there: only the link goes
-		}
-		if entries, err := os.ReadDir(it.Path); err == nil {
-			for _, e := range entries {
-				if e.Type().IsRegular() {
-					wipe(filepath.Join(it.Path, e.Name()))
-				}
-			}
-		}
-		return os.RemoveAll(it.Path)
-	}
-	if st.IsDir() {
-		return fmt.Errorf("removal: %s is a folder", it.Path)
-	}
-	if it.Kind == Secret && st.Mode().IsRegular() {
-		wipe(it.Path)
-	}
-	return os.Remove(it.Path)
-}
-
-// wipe overwrites a small file, as well as a file system lets one.
-func wipe(path string) {
-	st, err := os.Lstat(path)
-	if err != nil || !st.Mode().IsRegular() || st.Size() > maxJournal || filepath.Base(path) == journalName {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	if _, err := f.Write(make([]byte, st.Size())); err == nil {
-		_ = f.Sync() // best effort: the file is unlinked next
-	}
 }

@@ -46,24 +46,34 @@ func TestEverythingIsRemovedAndCheckedAndTheRestStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	var steps []int
-	r := j.Run(t.Context(), func(done, _ int) { steps = append(steps, done) })
-	if !r.Clean || len(r.Removed) != 4 || len(r.Left) != 0 {
+	first := j.Run(t.Context(), func(done, _ int) { steps = append(steps, done) })
+	if !first.Clean || len(first.Removed) != 3 || len(first.Last) != 1 || gone(t, j.Dir()) {
+		t.Errorf("%+v", first)
+	}
+	if again := j.Run(t.Context(), nil); !again.Clean || len(again.Removed) != 3 {
+		t.Errorf("repeated: %+v", again)
+	}
+	r := j.Finish(t.Context(), first, nil)
+	if !r.Clean || len(r.Removed) != 4 || len(r.Left) != 0 || len(r.Last) != 0 {
 		t.Errorf("%+v", r)
 	}
 	if e, err := os.ReadDir(base); err != nil || len(e) != 1 || gone(t, other) {
 		t.Errorf("left: %v", e)
 	}
-	if len(steps) != 5 {
+	if len(steps) != 4 {
 		t.Errorf("steps %v", steps)
 	}
-	if again := j.Run(t.Context(), nil); !again.Clean || again.Hash() != r.Hash() {
+	if again := j.Finish(t.Context(), first, nil); !again.Clean || again.Hash() != r.Hash() {
 		t.Errorf("repeated: %+v", again)
 	}
 }
 
-// A process that dies after any step is followed by one that reads the journal and finishes.
-func TestCrashAfterEachStepIsFinishedByTheNextProcess(t *testing.T) {
-	for at := range 5 {
+// all does both phases, as a program does that reaches the server at once.
+func all(ctx context.Context, j *Journal) Report { return j.Finish(ctx, j.Run(ctx, nil), nil) }
+
+// A process that stops after any step is followed by one that reads the journal and finishes.
+func TestWhatWasStoppedAfterAnyStepIsFinishedByTheNextProcess(t *testing.T) {
+	for at := range 3 {
 		base, j := setup(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		first := j.Run(ctx, func(done, _ int) {
@@ -72,17 +82,15 @@ func TestCrashAfterEachStepIsFinishedByTheNextProcess(t *testing.T) {
 			}
 		})
 		cancel()
-		if at < 4 {
-			if first.Clean {
-				t.Fatalf("stopped at %d and clean: %+v", at, first)
-			}
-			next, err := Open(j.Dir())
-			if err != nil {
-				t.Fatalf("stopped at %d: %v", at, err)
-			}
-			if r := next.Run(t.Context(), nil); !r.Clean {
-				t.Fatalf("stopped at %d: %+v", at, r)
-			}
+		if first.Clean {
+			t.Fatalf("stopped at %d and clean: %+v", at, first)
+		}
+		next, err := Open(j.Dir())
+		if err != nil {
+			t.Fatalf("stopped at %d: %v", at, err)
+		}
+		if r := all(t.Context(), next); !r.Clean || r.Resumed != 1 {
+			t.Fatalf("stopped at %d: %+v", at, r)
 		}
 		if e, err := os.ReadDir(base); err != nil || len(e) != 0 {
 			t.Fatalf("stopped at %d: left %v", at, e)
@@ -99,8 +107,8 @@ func TestWhatCannotBeRemovedIsReportedAndTheKeysAreGoneAllTheSame(t *testing.T) 
 	if err := os.MkdirAll(filepath.Join(stuck, "in"), 0o700); err != nil { // a folder where a file was listed
 		t.Fatal(err)
 	}
-	r := j.Run(t.Context(), nil)
-	if r.Clean || len(r.Left) != 2 || !strings.Contains(strings.Join(r.Lines(), "\n"), "left: a copied file ("+stuck+")") {
+	r := all(t.Context(), j)
+	if r.Clean || len(r.Left) != 1 || !strings.Contains(strings.Join(r.Lines(), "\n"), "left: a copied file ("+stuck+")") {
 		t.Errorf("%+v", r)
 	}
 	if !gone(t, filepath.Join(j.Dir(), "keys")) || gone(t, stuck) {
@@ -113,7 +121,7 @@ func TestWhatCannotBeRemovedIsReportedAndTheKeysAreGoneAllTheSame(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := next.Run(t.Context(), nil); !r.Clean {
+	if r := all(t.Context(), next); !r.Clean {
 		t.Errorf("%+v", r)
 	}
 }
@@ -142,7 +150,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if r := j.Run(t.Context(), nil); !r.Clean {
+	if r := all(t.Context(), j); !r.Clean {
 		t.Errorf("%+v", r)
 	}
 	if b, err := os.ReadFile(keep); err != nil || string(b) != "x" {
@@ -151,7 +159,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 }
 
 func TestDamagedOrForeignListsRemoveNothing(t *testing.T) {
-	for _, bad := range []string{"", "{", `[{"kind":"file","path":"relative","what":""}]`, `[{"kind":"folder","path":"/home","what":""}]`, `[{"kind":"folder","path":"/a/../daypass-host-x","what":""}]`, `[{"kind":"x","path":"/a","what":""}]`, `[{"kind":"file","path":"/","what":""}]`, `[{"kind":"file","path":"/a","what":"","more":1}]`} {
+	for _, bad := range []string{"", "{", `[{"kind":"file","path":"relative","what":""}]`, `[{"kind":"folder","path":"/home","what":""}]`, `[{"kind":"folder","path":"/a/../daypass-host-x","what":""}]`, `[{"kind":"unit","path":"/etc/systemd/system/sshd.service","what":""}]`, `[{"kind":"file","path":"/a","what":"","user":true}]`, `[{"kind":"x","path":"/a","what":""}]`, `[{"kind":"file","path":"/","what":""}]`, `[{"kind":"file","path":"/a","what":"","more":1}]`} {
 		if _, err := ParseItems([]byte(bad)); fault.KindOf(err) != fault.Corrupt {
 			t.Errorf("%q: %v", bad, err)
 		}
