@@ -50,6 +50,10 @@ const (
 	KindConsoleHi Kind = 17 // C, first message: ConsoleHello
 	KindChord     Kind = 18 // C: Chord, a key combination by name that needs the system's help (Ctrl-Alt-Del)
 	KindReceipt   Kind = 19 // B: Receipt, the host's digest of the customer's receipt; the console answers with its own signature over it
+
+	KindStanding  Kind = 20 // H: Standing, what happens after a restart, when it changed
+	KindReboot    Kind = 21 // C: Reboot, restart the computer
+	KindRebooting Kind = 22 // H: Rebooting, what becomes of it
 )
 
 // HostHello says who the host is and what it can show.
@@ -64,6 +68,33 @@ type HostHello struct {
 	Displays  []DisplayInfo `json:"displays"`
 	Paused    string        `json:"paused"`     // "" or why, as in Paused
 	ExpiresMS int64         `json:"expires_ms"` // milliseconds left by the host's clock
+	Standing  Standing      `json:"standing"`
+}
+
+// Standing is what the host can say of sign-ins and restarts.
+type Standing struct {
+	After     string `json:"after"`      // what brings it back after a restart: "boot", "login" (somebody signs in) or "" (nothing)
+	Reboot    bool   `json:"reboot"`     // it can be asked to restart the computer
+	NoDesktop bool   `json:"no_desktop"` // nobody is signed in to a desktop that can be shown
+}
+
+// Reboot asks the host to restart the computer.
+type Reboot struct{}
+
+// What becomes of a Reboot.
+const (
+	RebootAsked   = "asked"   // the customer is told and may refuse, for Left seconds
+	RebootNow     = "now"     // it restarts now
+	RebootRefused = "refused" // by the customer
+	RebootFailed  = "failed"  // by the system; Message and Hint say why
+)
+
+// Rebooting tells what becomes of a Reboot.
+type Rebooting struct {
+	State   string `json:"state"`
+	Left    int    `json:"left,omitempty"` // seconds, 0…300
+	Message string `json:"message,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // ConsoleHello says which protocol and program the console is.
@@ -194,6 +225,9 @@ type Control interface {
 	check() error
 }
 
+func (*Standing) kind() Kind     { return KindStanding }
+func (*Reboot) kind() Kind       { return KindReboot }
+func (*Rebooting) kind() Kind    { return KindRebooting }
 func (*HostHello) kind() Kind    { return KindHostHello }
 func (*ConsoleHello) kind() Kind { return KindConsoleHi }
 func (*Open) kind() Kind         { return KindOpen }
@@ -254,6 +288,12 @@ func blank(k Kind) Control {
 		return &Chord{}
 	case KindReceipt:
 		return &Receipt{}
+	case KindStanding:
+		return &Standing{}
+	case KindReboot:
+		return &Reboot{}
+	case KindRebooting:
+		return &Rebooting{}
 	}
 	return nil
 }
@@ -320,7 +360,32 @@ func (m *HostHello) check() error {
 	if err := rights(m.Rights); err != nil {
 		return err
 	}
+	if err := m.Standing.check(); err != nil {
+		return err
+	}
 	return displays(m.Displays)
+}
+
+func (m *Standing) check() error {
+	switch m.After {
+	case "", "boot", "login":
+		return nil
+	}
+	return fmt.Errorf("back after %.20q", m.After)
+}
+
+func (m *Reboot) check() error { return nil }
+
+func (m *Rebooting) check() error {
+	switch m.State {
+	case RebootAsked, RebootNow, RebootRefused, RebootFailed:
+	default:
+		return fmt.Errorf("restart is %.20q", m.State)
+	}
+	if m.Left < 0 || m.Left > 300 {
+		return fmt.Errorf("%d seconds left", m.Left)
+	}
+	return texts(2*MaxText, "message", m.Message, "hint", m.Hint)
 }
 
 func (m *ConsoleHello) check() error { return text("program", m.Program, MaxText) }

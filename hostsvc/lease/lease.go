@@ -29,6 +29,11 @@ const Checkpoint = 30 * time.Second
 // maxFile bounds a stored record in bytes.
 const maxFile = 4 << 10
 
+// Patience is how long a computer that was switched off past the end by its own
+// clock waits for the server to say otherwise. Without an answer it believes
+// the clock.
+const Patience = 90 * time.Second
+
 // State is what a Tick found.
 type State string
 
@@ -57,6 +62,10 @@ type Record struct {
 	High     time.Time     `json:"high"` // latest server time seen; a floor of the true time
 	HighUsed time.Duration `json:"high_used"`
 	Ended    bool          `json:"ended"` // final
+
+	// Off: between two boots the wall clock went past the end. It is a cold start
+	// after a long time, or a clock that was set wrong while nobody counted.
+	Off bool `json:"off,omitempty"`
 }
 
 // Begin starts a lease at activation. expires is the end in the server's
@@ -79,9 +88,11 @@ func (r *Record) Tick(now Reading, server time.Time) State {
 		r.Used += now.Mono
 		// Switched off in between. A gap beyond Limit is not believed here; the
 		// comparison of the wall clock below deals with it.
-		if gap := wall.Sub(r.LastWall) - now.Mono; gap > 0 && gap <= Limit {
+		gap := wall.Sub(r.LastWall) - now.Mono
+		if gap > 0 && gap <= Limit {
 			r.Used += gap
 		}
+		r.Off = r.LastWall.Before(r.Expires) && !wall.Before(r.Expires) && gap > 0
 	}
 	r.LastWall, r.LastMono, r.Boot = wall.UTC(), now.Mono, now.Boot
 	if !server.IsZero() {
@@ -91,10 +102,11 @@ func (r *Record) Tick(now Reading, server time.Time) State {
 		if !server.Before(r.Expires) {
 			r.Ended = true
 		}
+		r.Off = false
 	}
 	floor := r.High.Add(r.Used - r.HighUsed)
 	switch {
-	case r.Ended, r.Used >= Limit, !floor.Before(r.Expires):
+	case r.Ended, r.Used >= Limit, !floor.Before(r.Expires), r.Off && !wall.Before(r.Expires) && now.Mono >= Patience:
 		r.Ended = true
 		return Expired
 	case server.IsZero() && !wall.Before(r.Expires):

@@ -133,6 +133,75 @@ func TestFaultyClocks(t *testing.T) {
 	}
 }
 
+// steps is what a computer goes through after activation.
+type step struct {
+	wall, mono time.Duration // wall: by its own clock, after activation
+	boot       string
+	server     time.Duration // the server's time after activation; 0: not reachable
+	want       State
+}
+
+func TestLivesOfFaultyComputers(t *testing.T) {
+	t0 := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	const h = time.Hour
+	epoch := -t0.Sub(time.Unix(0, 0)) // a clock that lost its battery
+	for name, life := range map[string][]step{
+		"off for 30 h, no network: waits a while for the server, then it is over": {
+			{2 * h, 3 * h, "a", 2 * h, Active}, {32 * h, 5 * time.Second, "b", 0, Suspended}, {32*h + 95*time.Second, 100 * time.Second, "b", 0, Expired},
+		},
+		"off for 30 h, no network, started when that is over": {
+			{2 * h, 3 * h, "a", 2 * h, Active}, {32 * h, 2 * time.Minute, "b", 0, Expired},
+		},
+		"off for 30 h, the server is there": {{32 * h, 5 * time.Second, "b", 32 * h, Expired}},
+		"off for one hour with a clock set forward two days, the server is there": {
+			{2 * h, 3 * h, "a", 2 * h, Active}, {51 * h, 5 * time.Second, "b", 3 * h, Active}, {52 * h, h, "b", 0, Suspended}, {5 * h, 2 * h, "b", 0, Active},
+		},
+		"the same, the server comes within that time": {
+			{51 * h, 5 * time.Second, "b", 0, Suspended}, {51*h + 30*time.Second, 35 * time.Second, "b", 3 * h, Active}, {52 * h, h, "b", 0, Suspended},
+		},
+		"forward two days and back while running, no network": {
+			{h, 2 * h, "a", 0, Active}, {49 * h, 2*h + time.Minute, "a", 0, Suspended}, {2 * h, 3 * h, "a", 0, Active}, {24 * h, 25 * h, "a", 0, Expired},
+		},
+		"forward two days while running, then a restart, no network: the boot adds nothing": {
+			{49 * h, 2 * h, "a", 0, Suspended}, {49*h + 10*time.Minute, 9 * time.Minute, "b", 0, Suspended}, {50 * h, h, "b", 0, Suspended}, {2 * h, 2 * h, "b", 0, Active},
+		},
+		"the battery is dead: 1970 at each boot, never longer than the day of use": {
+			{epoch, time.Minute, "b", 0, Active}, {epoch + 10*h, 10 * h, "b", 0, Active},
+			{epoch, time.Minute, "c", 0, Active}, {epoch + 15*h, 15 * h, "c", 0, Expired},
+		},
+		"1970, and the network sets it right": {
+			{epoch, time.Minute, "b", 0, Active}, {3 * h, 2 * time.Minute, "b", 0, Active}, {3*h + time.Minute, 3 * time.Minute, "b", 3 * h, Active},
+		},
+		"1970, a restart before it was set right, then right": {
+			{epoch, time.Minute, "b", 0, Active}, {3 * h, time.Minute, "c", 0, Active}, {26 * h, 23*h + 10*time.Minute, "c", 0, Suspended}, {27 * h, 23*h + 20*time.Minute, "c", 26 * h, Expired},
+		},
+		"asleep for ten hours": {{10 * h, 11 * h, "a", 0, Active}, {24 * h, 25 * h, "a", 0, Expired}},
+		"network away for ten hours, with the clock set back each hour": {
+			{-h, 2 * h, "a", 0, Active}, {-2 * h, 8 * h, "a", 0, Active}, {-20 * h, 25 * h, "a", 0, Expired},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Begin(t0.Add(Limit), t0, Reading{Wall: t0, Mono: h, Boot: "a"})
+			for i, s := range life {
+				var server time.Time
+				if s.server != 0 {
+					server = t0.Add(s.server)
+				}
+				if got := r.Tick(Reading{Wall: t0.Add(s.wall), Mono: s.mono, Boot: s.boot}, server); got != s.want {
+					t.Fatalf("step %d: %s, want %s (%+v)", i+1, got, s.want, r)
+				}
+				b, err := json.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r, err = ParseRecord(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func TestSaveReplacesDurablyAndLoadRefusesDamage(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "lease.json")
 	r := Begin(time.Now().Add(Limit), time.Now(), Now())
