@@ -48,6 +48,8 @@ const (
 	Secret  Kind = "secret"  // a file of ours that holds keys: overwritten first
 	Program Kind = "program" // the downloaded program itself
 	Folder  Kind = "folder"  // a folder of ours with everything in it
+	Parent  Kind = "parent"  // a folder that was made for something of ours: goes when nobody else uses it
+	System  Kind = "system"  // a thing that belongs to root, whose own service takes it away; it is waited for
 	Unit    Kind = "unit"    // a systemd unit file of ours: disabled, then removed with its links, then the manager reloads
 )
 
@@ -175,7 +177,7 @@ func (it Item) check() error {
 		return fmt.Errorf("%.20q of a user", string(it.Kind))
 	}
 	switch it.Kind {
-	case File, Secret, Program:
+	case File, Secret, Program, Parent, System:
 		return nil
 	case Unit:
 		if name := filepath.Base(it.Path); strings.HasPrefix(name, unitPrefix) && len(name) <= 255 {

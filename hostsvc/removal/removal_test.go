@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"daypass/backend/fault"
 )
@@ -186,4 +187,44 @@ func FuzzParseItems(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFoldersOfOthersStayAndRootsThingsAreWaitedFor(t *testing.T) {
+	awaitLimit = 200 * time.Millisecond
+	t.Cleanup(func() { awaitLimit = 15 * time.Second })
+	base := t.TempDir()
+	j, err := Start(filepath.Join(base, folderPrefix+"a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(n string) string { return filepath.Join(base, n) }
+	for _, it := range []Item{
+		{Kind: Parent, Path: at("empty"), What: "an empty folder"}, {Kind: Parent, Path: at("shared"), What: "a shared folder"},
+		{Kind: System, Path: at("unit"), What: "a unit"}, {Kind: System, Path: at("stuck"), What: "a stuck unit"},
+	} {
+		if err := j.Add(it); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []string{"empty", "shared", "shared/theirs"} {
+		if err := os.Mkdir(at(d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"unit", "stuck"} {
+		if err := os.WriteFile(at(f), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { time.Sleep(60 * time.Millisecond); _ = os.Remove(at("unit")) }()
+	r := j.Run(t.Context(), nil)
+	if _, err := os.Stat(at("empty")); err == nil {
+		t.Error("the empty folder stays")
+	}
+	if _, err := os.Stat(at("shared/theirs")); err != nil {
+		t.Error(err)
+	}
+	if len(r.Left) == 0 || r.Clean || !strings.Contains(strings.Join(r.Left, " "), "stuck") || strings.Contains(strings.Join(r.Left, " "), "shared") {
+		t.Errorf("%+v", r)
+	}
 }

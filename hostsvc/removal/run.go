@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Run removes everything listed that is not Last, the newest first and folders
@@ -103,7 +104,7 @@ func rank(it Item, state string) int {
 	switch {
 	case it.Path == state:
 		return 4
-	case it.Kind == Folder:
+	case it.Kind == Folder, it.Kind == Parent:
 		return 3
 	case it.Last && it.Kind == Program:
 		return 2
@@ -190,14 +191,17 @@ func (j *Journal) removeState() error {
 // stands there again is not ours: the customer downloaded it once more.
 func (j *Journal) gone(it Item) bool {
 	if _, err := os.Lstat(it.Path); !errors.Is(err, fs.ErrNotExist) {
-		return j.steps.done[it.Path] && it.Kind == Program
+		return (j.steps.done[it.Path] && it.Kind == Program) || (it.Kind == Parent && used(it.Path))
 	}
 	return it.Kind != Unit || len(it.links()) == 0
 }
 
 func remove(it Item) error {
-	if it.Kind == Unit {
+	switch it.Kind {
+	case Unit:
 		return removeUnit(it)
+	case System:
+		return await(it.Path)
 	}
 	st, err := os.Lstat(it.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -219,6 +223,12 @@ func remove(it Item) error {
 		}
 		return os.RemoveAll(it.Path)
 	}
+	if it.Kind == Parent && st.IsDir() {
+		if used(it.Path) {
+			return nil
+		}
+		return os.Remove(it.Path)
+	}
 	if st.IsDir() {
 		return fmt.Errorf("removal: %s is a folder", it.Path)
 	}
@@ -226,6 +236,28 @@ func remove(it Item) error {
 		wipe(it.Path)
 	}
 	return os.Remove(it.Path)
+}
+
+// used reports whether a folder has something in it: then it is somebody
+// else's by now.
+func used(dir string) bool {
+	e, err := os.ReadDir(dir)
+	return err == nil && len(e) > 0
+}
+
+// awaitLimit is how long root's service may take to remove what is its own.
+var awaitLimit = 15 * time.Second
+
+// await waits until path is gone.
+func await(path string) error {
+	for end := time.Now().Add(awaitLimit); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("removal: %s is still there", path)
+		}
+	}
 }
 
 // wipe overwrites a small file, as well as a file system lets one.

@@ -89,7 +89,7 @@ func (u *units) link(s Spec) string {
 func (u *units) Items(s Spec) []Item {
 	items := missing(filepath.Dir(u.link(s)))
 	return append(items,
-		Item{Path: u.unit(s), What: "the entry that starts the program after a restart"},
+		Item{Path: u.unit(s), Unit: true, What: "the entry that starts the program after a restart"},
 		Item{Path: u.link(s), What: "the link that switches that entry on"})
 }
 

@@ -74,6 +74,7 @@ func (s Spec) check() error {
 type Item struct {
 	Path   string
 	Folder bool   // made only where it is missing, removed only when empty
+	Unit   bool   // a unit of systemd, with the link that switches it on
 	What   string // a plain phrase for the customer
 }
 
