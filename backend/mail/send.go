@@ -2,13 +2,14 @@ package mail
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
 	netmail "net/mail"
-	"net/textproto"
 	"strings"
+	"sync"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -16,161 +17,184 @@ import (
 	"daypass/backend/fault"
 )
 
-// Security says how the connection to the mail server is protected.
-type Security string
+// Timeout is how long the mail server may take for a whole mail.
+const Timeout = 60 * time.Second
 
-// The protections. None is refused where a password would be sent.
+// connectLimit is how long the mail server may take to answer at all.
+const connectLimit = 15 * time.Second
+
+// Stage is how far a sending is.
+type Stage string
+
+// The stages, in their order.
 const (
-	StartTLS Security = "starttls" // required, not opportunistic
-	TLS      Security = "tls"      // from the first byte (RFC 8314)
-	None     Security = "none"
+	Connecting Stage = "connecting" // looking for the server and connecting
+	SigningIn  Stage = "signing_in" // greeting, encryption, user and password
+	HandingIn  Stage = "handing_in" // sender, recipient and the mail itself
 )
 
-// Server is the company's mail server. The password is kept elsewhere.
-type Server struct {
-	Host     string   `json:"host"`
-	Port     int      `json:"port"` // 1..65535
-	Security Security `json:"security"`
-	User     string   `json:"user"` // empty: no sign-in
-	From     string   `json:"from"` // the technician's address
-}
-
-// Check says what is wrong with the settings, as a fault of kind Invalid.
-func (s Server) Check() error {
-	bad := func(m, h string) error { return fault.New(fault.Invalid, "mail.settings", m, h) }
-	switch {
-	case s.Host == "" || len(s.Host) > 253 || strings.ContainsAny(s.Host, " /@:\r\n\t") && net.ParseIP(s.Host) == nil:
-		return bad("The name of the mail server is missing or not a name.", "It looks like smtp.example.com.")
-	case s.Port < 1 || s.Port > 65535:
-		return bad("The port of the mail server is not a port.", "Usual are 587 for STARTTLS and 465 for TLS.")
-	case s.Security != StartTLS && s.Security != TLS && s.Security != None:
-		return bad("This protection of the connection is not known.", "Choose STARTTLS or TLS.")
-	case s.Security == None && s.User != "":
-		return bad("Without encryption the password would travel in the open.", "Choose STARTTLS or TLS, or remove the user name.")
-	case len(s.User) > 320 || strings.ContainsAny(s.User, "\r\n"):
-		return bad("The user name cannot be used.", "")
-	}
-	if _, err := ParseAddress(s.From); err != nil {
-		return bad("The sender's address is missing or not an address.", "Mails come from this address, and answers go there.")
-	}
-	return nil
-}
-
-// sender splits what the settings say ("Support <support@example.com>", or the
-// address alone); a name given there comes before the technician's own.
-func sender(name, from string) (string, string) {
-	a, err := netmail.ParseAddress(from)
-	if err != nil {
-		return name, from
-	}
-	if a.Name != "" {
-		name = a.Name
-	}
-	return name, a.Address
-}
-
-// Timeout is how long the mail server may take for a whole mail.
-const Timeout = 30 * time.Second
-
-// Sender sends over one mail server. RootCAs nil are the system's.
+// Sender sends over one mail server. It keeps nothing and may be copied.
 type Sender struct {
 	Server   Server
 	Password string
 	Name     string // shown before the sender's address
-	RootCAs  *x509.CertPool
+	// ReplyTo is where answers go, if that is another address than the
+	// sender's; "" for none.
+	ReplyTo string
+	// Auto marks the mail as sent by a program (RFC 3834), so that no
+	// out-of-office answers go to a mailbox which nobody reads.
+	Auto    bool
+	RootCAs *x509.CertPool // nil: the system's
+	// Progress, if set, is called at each stage by the goroutine of Send.
+	Progress func(Stage)
 }
 
-// Send sends the message and returns when the server took it. Faults: Invalid
-// for an address the server does not take, SignedOut for wrong credentials,
-// Offline where the server does not answer, Hostile where its certificate or
-// its encryption does not hold.
+// Send sends the message and returns when the server took it: then the server
+// answers for it, and what becomes of it later it tells the sender's address.
+// Faults say in words what is wrong and what to do: Invalid for an address that
+// is not taken, SignedOut for wrong credentials, Offline where the server does
+// not answer or wants to be asked later, Hostile where its certificate or
+// encryption does not hold, Denied and Full where it refuses. Where it is not
+// known whether the server took the mail, the fault has the Op OpUnsure. ctx
+// cuts the connection at once.
 func (s Sender) Send(ctx context.Context, m Message) error {
 	if err := s.Server.Check(); err != nil {
 		return err
 	}
-	msg := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8))
-	name, from := sender(s.Name, s.Server.From)
-	if err := msg.FromFormat(line(name), from); err != nil {
-		return fault.Wrap(err, fault.Invalid, "mail.send", "The sender's address cannot be used.", "Check the mail settings.")
+	msg, err := s.compose(m)
+	if err != nil {
+		return err
 	}
-	if err := msg.To(m.To); err != nil {
-		return fault.Wrap(err, fault.Invalid, "mail.send", "The customer's address cannot be used.", "Correct the address and send again.")
-	}
-	msg.Subject(m.Subject)
-	msg.SetDate()
-	msg.SetMessageID()
-	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
-	if m.HTML != "" {
-		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
-	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	conf := &tls.Config{ServerName: s.Server.Host, MinVersion: tls.VersionTLS12, RootCAs: s.RootCAs}
+	d := &dialer{implicit: s.Server.Security == TLS, conf: conf, stage: s.stage}
+	d.watch(ctx)
+	defer d.release()
 	opts := []gomail.Option{
-		gomail.WithPort(s.Server.Port), gomail.WithTimeout(Timeout),
-		gomail.WithTLSConfig(&tls.Config{ServerName: s.Server.Host, MinVersion: tls.VersionTLS12, RootCAs: s.RootCAs}),
-		gomail.WithHELO("localhost"), // the computer's own name is nobody's business
+		gomail.WithPort(s.Server.Port), gomail.WithTimeout(Timeout), gomail.WithTLSConfig(conf),
+		gomail.WithHELO("[127.0.0.1]"), // the computer's own name and address are nobody's business
+		gomail.WithDialContextFunc(d.dial), gomail.WithoutNoop(),
+		// After the server took the mail nothing may fail any more.
+		gomail.WithoutRset(),
 	}
-	switch s.Server.Security {
-	case TLS:
-		opts = append(opts, gomail.WithSSL())
-	case StartTLS:
+	if s.Server.Security == StartTLS {
 		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	case None:
-		opts = append(opts, gomail.WithTLSPolicy(gomail.NoTLS))
+	} else {
+		opts = append(opts, gomail.WithTLSPolicy(gomail.NoTLS)) // TLS is the dialer's
 	}
 	if s.Server.User != "" {
-		opts = append(opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(s.Server.User), gomail.WithPassword(s.Password))
+		opts = append(opts, gomail.WithUsername(s.Server.User), gomail.WithPassword(s.Password), gomail.WithOpportunisticSMTPAuth(
+			gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1PLUS, gomail.SMTPAuthSCRAMSHA1,
+			gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin))
 	}
 	c, err := gomail.NewClient(s.Server.Host, opts...)
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, "mail.send", "The mail settings cannot be used.", "Check them in Settings, Mail.")
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	return classify(c.DialAndSendWithContext(ctx, msg))
+	s.stage(Connecting)
+	if err := c.DialWithContext(ctx); err != nil {
+		return explain(ctx, err, s.Server, m.To)
+	}
+	s.stage(HandingIn)
+	if err := c.Send(msg); err != nil {
+		return explain(ctx, err, s.Server, m.To)
+	}
+	// It is taken; how the server says good-bye changes nothing.
+	_ = c.Close()
+	return nil
 }
 
-func classify(err error) error {
-	if err == nil {
-		return nil
+func (s Sender) stage(at Stage) {
+	if s.Progress != nil {
+		s.Progress(at)
 	}
-	const op, other = "mail.send", "Meanwhile you can copy the link and send it yourself."
-	var (
-		reply     *textproto.Error
-		send      *gomail.SendError
-		unknownCA x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		verify    *tls.CertificateVerificationError
-		dns       *net.DNSError
-		code      int
-	)
-	if errors.As(err, &reply) {
-		code = reply.Code
-	} else if errors.As(err, &send) {
-		code = send.ErrorCode()
-	}
-	text := err.Error()
-	switch {
-	case errors.Is(err, context.Canceled):
-		return err
-	case errors.As(err, &unknownCA), errors.As(err, &host), errors.As(err, &invalid), errors.As(err, &verify):
-		return fault.Wrap(err, fault.Hostile, op, "The mail server's certificate is not valid for its name.", "Check the server's name in Settings, Mail, or ask whoever runs it. "+other)
-	case code == 535 || code == 534 || code == 530 || strings.Contains(text, "SMTP AUTH"):
-		return fault.Wrap(err, fault.SignedOut, op, "The mail server does not take the user name and password.", "Check them in Settings, Mail. Some providers want an app password.")
-	case strings.Contains(text, "STARTTLS"):
-		return fault.Wrap(err, fault.Hostile, op, "The mail server does not offer encryption on this port.", "Choose TLS with port 465, or ask whoever runs the server. "+other)
-	case code == 550 || code == 551 || code == 553 || code == 501:
-		return fault.Wrap(err, fault.Invalid, op, "The mail server does not take this address.", "Check the customer's address, correct it and send again.")
-	case code == 552 || code == 452:
-		return fault.Wrap(err, fault.Full, op, "The recipient's mailbox or the mail server is full.", other)
-	case code >= 400 && code < 500:
-		return fault.Wrap(err, fault.Offline, op, "The mail server cannot take mail just now.", "Try again in a few minutes. "+other)
-	case code >= 500:
-		return fault.Wrap(err, fault.Denied, op, "The mail server refused the mail.", "The details say why. "+other)
-	case errors.As(err, &dns):
-		return fault.Wrap(err, fault.Offline, op, "The mail server's name is not known.", "Check the name in Settings, Mail, and your connection. "+other)
-	}
-	return fault.Wrap(err, fault.Offline, op, "The mail server does not answer.", "Check server and port in Settings, Mail, and your connection. "+other)
 }
+
+func (s Sender) compose(m Message) (*gomail.Msg, error) {
+	msg := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithNoDefaultUserAgent())
+	name, from := sender(s.Name, s.Server.From)
+	msg.FromMailAddress(&netmail.Address{Name: line(name), Address: from})
+	if err := msg.To(m.To); err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "mail.send", "The customer's address cannot be used.", "Correct the address and send again.")
+	}
+	if s.ReplyTo != "" && !strings.EqualFold(s.ReplyTo, from) {
+		msg.ReplyToMailAddress(&netmail.Address{Name: line(s.Name), Address: s.ReplyTo})
+	}
+	_, domain, _ := strings.Cut(from, "@")
+	msg.Subject(m.Subject)
+	msg.SetDate()
+	msg.SetMessageIDWithValue(rand.Text() + "@" + domain)
+	if s.Auto {
+		msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	}
+	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	return msg, nil
+}
+
+// dialer makes the connection, with TLS if it is implicit, and cuts it when the
+// context ends: the SMTP client itself only knows deadlines.
+type dialer struct {
+	implicit bool
+	conf     *tls.Config
+	stage    func(Stage)
+	mu       sync.Mutex
+	stop     func() bool
+	conn     net.Conn
+}
+
+func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	nd := net.Dialer{Timeout: connectLimit}
+	raw, err := nd.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.conn = raw
+	d.mu.Unlock()
+	d.stage(SigningIn)
+	if !d.implicit {
+		return raw, nil
+	}
+	conn := tls.Client(raw, d.conf)
+	hctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if err := conn.HandshakeContext(hctx); err != nil {
+		return nil, errors.Join(errHandshake, err, raw.Close())
+	}
+	return conn, nil
+}
+
+// watch cuts the connection when ctx is done.
+func (d *dialer) watch(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stop = context.AfterFunc(ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.conn != nil {
+			d.conn.Close()
+		}
+	})
+}
+
+// release closes what is left open.
+func (d *dialer) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stop != nil {
+		d.stop()
+	}
+	if d.conn != nil {
+		d.conn.Close() // closed already where all went well
+		d.conn = nil
+	}
+}
+
+var errHandshake = errors.New("TLS from the first byte failed")
 
 // TestMessage is the mail that shows that the settings work.
 func TestMessage(to, technician, lang string) Message {

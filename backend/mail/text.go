@@ -33,6 +33,7 @@ type Invitation struct {
 	Technician string
 	Company    string
 	Subject    string // the case, in the technician's words; may be empty
+	Note       string // own words of the technician, several lines; may be empty
 	Link       string
 	Expires    time.Time // end of the invitation, in the technician's time zone
 }
@@ -46,7 +47,7 @@ type Message struct {
 }
 
 type words struct {
-	Language, Subject, Greeting, GreetingName, Intro, Case, Steps, Step1, Step2, Step3, Button, Able, Until, RefuseHead, Refuse, Paste, Sign string
+	Language, Subject, Greeting, GreetingName, Intro, Case, Steps, Step1, Step2, Step3, Button, Able, Until, RefuseHead, Refuse, NeverHead, Never, Paste, Sign string
 }
 
 var catalogue = map[string]words{
@@ -66,6 +67,8 @@ var catalogue = map[string]words{
 		Until:        "The invitation can be used until %s.",
 		RefuseHead:   "You did not ask for this?",
 		Refuse:       "Then simply do nothing. Without you starting the program and typing the code, nobody can reach your computer. If somebody you do not know called you and told you to open this e-mail, hang up: it is a fraud that is sadly common.",
+		NeverHead:    "What nobody from us does:",
+		Never:        "Nobody from %s asks you for passwords, bank details or money, neither on the phone nor on your screen. If somebody does, press Stop and hang up.",
 		Paste:        "If the program asks for the link, copy the whole line above into it. The link is meant for you alone; please do not pass it on.",
 		Sign:         "Kind regards",
 	},
@@ -85,6 +88,8 @@ var catalogue = map[string]words{
 		Until:        "Die Einladung gilt bis %s.",
 		RefuseHead:   "Sie haben nicht darum gebeten?",
 		Refuse:       "Dann tun Sie einfach nichts. Solange Sie das Programm nicht starten und den Code nicht eintippen, kommt niemand an Ihren Computer. Wenn eine unbekannte Person Sie angerufen und aufgefordert hat, diese E-Mail zu öffnen, legen Sie auf: Das ist eine leider verbreitete Betrugsmasche.",
+		NeverHead:    "Was von uns niemand tut:",
+		Never:        "Niemand von %s fragt Sie nach Passwörtern, Bankdaten oder Geld, weder am Telefon noch auf Ihrem Bildschirm. Wenn doch, klicken Sie auf „Stopp“ und legen Sie auf.",
 		Paste:        "Falls das Programm nach dem Link fragt, kopieren Sie die ganze Zeile oben hinein. Der Link ist nur für Sie bestimmt; bitte geben Sie ihn nicht weiter.",
 		Sign:         "Freundliche Grüße",
 	},
@@ -118,14 +123,16 @@ func Write(in Invitation) (Message, error) {
 		return Message{}, fault.Wrap(err, fault.Internal, "mail.write", "The link of this invitation cannot be used.", "Start a new session.")
 	}
 	d := struct {
-		W                                                      words
-		Greeting, Intro, Case, Step2, Able, Until, Link, Title string
-		Technician, Company                                    string
+		W                                                             words
+		Greeting, Intro, Case, Step2, Able, Until, Never, Link, Title string
+		Technician, Company                                           string
+		Note                                                          []string
 	}{
 		W: w, Greeting: w.Greeting, Intro: fmt.Sprintf(w.Intro, in.Technician, in.Company, in.Technician),
 		Step2: fmt.Sprintf(w.Step2, in.Technician), Able: fmt.Sprintf(w.Able, in.Technician),
 		Until: fmt.Sprintf(w.Until, until(w.Language, in.Expires)), Link: in.Link,
 		Title: fmt.Sprintf(w.Subject, in.Technician, in.Company), Technician: in.Technician, Company: in.Company,
+		Never: fmt.Sprintf(w.Never, in.Company), Note: paragraph(in.Note),
 	}
 	if in.Name != "" {
 		d.Greeting = fmt.Sprintf(w.GreetingName, in.Name)
@@ -142,17 +149,41 @@ func Write(in Invitation) (Message, error) {
 	if d.Case != "" {
 		t.WriteString(d.Case + "\n\n")
 	}
+	if len(d.Note) > 0 {
+		t.WriteString(strings.Join(d.Note, "\n") + "\n\n")
+	}
 	t.WriteString(w.Steps + "\n\n1. " + w.Step1 + "\n\n" + "    " + in.Link + "\n\n2. " + d.Step2 + "\n\n3. " + w.Step3 + "\n\n")
-	t.WriteString(d.Able + " " + d.Until + "\n\n" + w.RefuseHead + "\n" + w.Refuse + "\n\n" + w.Paste + "\n\n")
+	t.WriteString(d.Able + " " + d.Until + "\n\n" + w.RefuseHead + "\n" + w.Refuse + "\n\n" + w.NeverHead + "\n" + d.Never + "\n\n" + w.Paste + "\n\n")
 	t.WriteString(w.Sign + "\n" + in.Technician + "\n" + in.Company + "\n")
 	return Message{To: in.To, Subject: d.Title, Text: t.String(), HTML: h.String()}, nil
+}
+
+// MaxNote bounds the technician's own words in bytes.
+const MaxNote = 1000
+
+// paragraph splits the technician's own words into lines, each without control
+// characters; never more than twenty.
+func paragraph(s string) []string {
+	if len(s) > MaxNote {
+		s = s[:MaxNote]
+	}
+	var out []string
+	for l := range strings.SplitSeq(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")), "\n") {
+		if l = line(l); len(out) < 20 && (l != "" || len(out) > 0) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 func line(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		switch {
+		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 			return ' '
+		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+			return -1 // bidi controls hide what a text says
 		}
 		return r
 	}, s))
