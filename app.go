@@ -35,6 +35,9 @@ type app struct {
 
 	leaving atomic.Bool // the person said yes, or a signal came
 	asking  atomic.Bool
+
+	notifying sync.Mutex // guards notifies
+	notifies  bool       // the system's notifications are prepared
 }
 
 var (

@@ -103,7 +103,7 @@ func run() error {
 	a := &app{log: log}
 	cfg := desk.Config{
 		Dir: dir, Version: version.Version, Lab: lab, Log: log, Fatal: fatal,
-		Vault: account.New(dir, nil), System: a, LANAddresses: lanAddresses,
+		Vault: account.New(dir, nil), System: a, LANAddresses: lanAddresses, Notify: a.notify,
 		OpenView: func(src desk.Source, input func([]byte) error) (desk.Stream, desk.Ticket, error) {
 			s, t := viewer.Open(src, input)
 			return stream{s}, desk.Ticket(t), nil

@@ -254,7 +254,7 @@ type Sessions struct{ desk *desk.Desk }
 
 // Preview writes the invitation.
 func (s *Sessions) Preview(in desk.Invite) (desk.Preview, error) {
-	if err := bounded(1024, in.Email, in.Name, in.Subject, in.Language); err != nil {
+	if err := bounded(1024, in.Email, in.Name, in.Subject, in.Language, in.Note); err != nil {
 		return desk.Preview{}, err
 	}
 	p, err := s.desk.Preview(in)
@@ -263,7 +263,7 @@ func (s *Sessions) Preview(in desk.Invite) (desk.Preview, error) {
 
 // Create makes a session.
 func (s *Sessions) Create(in desk.Invite) (desk.Session, error) {
-	if err := bounded(1024, in.Email, in.Name, in.Subject, in.Language); err != nil {
+	if err := bounded(1024, in.Email, in.Name, in.Subject, in.Language, in.Note); err != nil {
 		return desk.Session{}, err
 	}
 	x, err := s.desk.Create(context.Background(), in)
@@ -296,6 +296,15 @@ func (s *Sessions) Correct(id, email, name string) error {
 
 // Resend sends the invitation again.
 func (s *Sessions) Resend(id string) error { return s.byID(id, s.desk.SendMail) }
+
+// Again returns what a new session with the same customer is prepared with.
+func (s *Sessions) Again(id string) (desk.Invite, error) {
+	if err := bounded(64, id); err != nil {
+		return desk.Invite{}, err
+	}
+	in, err := s.desk.Again(id)
+	return in, crossed(err)
+}
 
 // Cancel takes the invitation back.
 func (s *Sessions) Cancel(id string) error { return s.byID(id, s.desk.Cancel) }
@@ -395,6 +404,7 @@ type MailSettings struct {
 	User        string `json:"user"`
 	From        string `json:"from"`
 	HasPassword bool   `json:"hasPassword"`
+	Unprotected bool   `json:"unprotected"` // the person accepts a way without encryption
 }
 
 // Get returns the settings.
@@ -403,7 +413,7 @@ func (m *Mail) Get() (MailSettings, error) {
 	if s.Security == "" {
 		s.Security, s.Port = mail.StartTLS, 587
 	}
-	return MailSettings{Host: s.Host, Port: s.Port, Security: string(s.Security), User: s.User, From: s.From, HasPassword: has}, crossed(err)
+	return MailSettings{Host: s.Host, Port: s.Port, Security: string(s.Security), User: s.User, From: s.From, HasPassword: has, Unprotected: s.Unprotected}, crossed(err)
 }
 
 // Save stores the settings. An empty password keeps the stored one while host
@@ -416,6 +426,7 @@ func (m *Mail) Save(in MailSettings, password string) error {
 		Host: strings.TrimSpace(in.Host), Port: in.Port, Security: mail.Security(in.Security),
 		User: strings.TrimSpace(in.User), From: strings.TrimSpace(in.From),
 	}
+	s.Unprotected = in.Unprotected && s.Security == mail.None
 	if s.Host == "" {
 		s = mail.Server{}
 	}
@@ -431,6 +442,9 @@ func (m *Mail) Test(to string) error {
 	defer cancel()
 	return crossed(m.desk.TestMail(ctx, to))
 }
+
+// StopTest gives up the test message that is on its way.
+func (m *Mail) StopTest() error { return crossed(m.desk.StopTest()) }
 
 // History is the list of all sessions and their records.
 type History struct{ desk *desk.Desk }

@@ -59,9 +59,9 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 	want := map[string]string{
 		"Shell":    "About CopyText DismissNotice Doctor Fullscreen Quit SetAppearance SetLanguage Snapshot",
 		"Setup":    "SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
-		"Sessions": "Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail TakeOver",
+		"Sessions": "Again Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
-		"Mail":     "Get Save Test",
+		"Mail":     "Get Save StopTest Test",
 		"History":  "List Timeline",
 	}
 	for _, b := range s.Bind() {

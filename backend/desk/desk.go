@@ -135,6 +135,10 @@ type Config struct {
 	// OpenView makes a stream for the page; input gets each message of the page.
 	OpenView func(Source, func([]byte) error) (Stream, Ticket, error)
 
+	// Notify shows a short text on the desktop; nil: there is no way to. It is
+	// called from a goroutine of its own and may take its time.
+	Notify func(title, text string) error
+
 	// Seams; nil is the real thing.
 	NewSignaling func(rendezvous.ConsoleConfig) Signaling
 	Dial         func(context.Context, peer.Config) Link
@@ -177,6 +181,9 @@ type Desk struct {
 	foreign   map[grant.ID]rendezvous.Session
 	notices   []Notice
 	mailSet   mail.Server
+	testing   mail.Stage         // of the test message on its way, "" none
+	stopTest  context.CancelFunc // of the same
+	skew      time.Duration      // believable time less that of this computer
 	settings  Settings
 	ui        *UI
 	rev       int64

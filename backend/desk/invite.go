@@ -25,6 +25,7 @@ type Invite struct {
 	Name     string `json:"name"`
 	Subject  string `json:"subject"`
 	Language string `json:"language"`
+	Note     string `json:"note,omitempty"` // own words, several lines
 }
 
 // Preview is the mail as the customer will see it.
@@ -87,6 +88,9 @@ func (in Invite) customer() (session.Customer, error) {
 	if c.Subject, ok = plain(in.Subject, session.MaxSubject); !ok {
 		return c, fault.New(fault.Invalid, "session.subject", "The case is too long or holds characters that cannot be shown.", "Use 120 characters at most.")
 	}
+	if c.Note = strings.TrimSpace(in.Note); len(c.Note) > session.MaxNote || !utf8.ValidString(c.Note) {
+		return c, fault.New(fault.Invalid, "session.note", "Your own words are too long.", "Use 1,000 characters at most.")
+	}
 	switch in.Language {
 	case mail.English, mail.German:
 		c.Language = in.Language
@@ -122,7 +126,7 @@ func (d *Desk) Preview(in Invite) (Preview, error) {
 
 func (d *Desk) write(c session.Customer, link string, expires time.Time) (mail.Message, error) {
 	in := mail.Invitation{
-		Language: c.Language, To: c.Email, Name: c.Name, Subject: c.Subject, Link: link, Expires: expires.Local(),
+		Language: c.Language, To: c.Email, Name: c.Name, Subject: c.Subject, Note: c.Note, Link: link, Expires: expires.Local(),
 		Technician: "", Company: "",
 	}
 	if d.profile != nil {
@@ -238,40 +242,73 @@ func (d *Desk) invitation(id string) (*live, mail.Message, error) {
 	return l, m, err
 }
 
-// SendMail sends the invitation over the mail server and returns at once; what
-// becomes of it is in the snapshot.
+// interrupted is what became of a mail that was on its way when the console
+// ended: nobody knows, so it is never sent a second time by itself.
+func interrupted() error {
+	return fault.New(fault.Cancelled, mail.OpUnsure, "Daypass ended while the invitation was being sent; nobody knows whether it went out.",
+		"Ask the customer whether it arrived, or send it again: the link is the same in both mails.")
+}
+
+// SendMail sends the invitation and returns at once; what becomes of it is in
+// the snapshot. That it is being sent is on the disk before the first byte
+// leaves: after a crash it counts as not sent and is offered again.
 func (d *Desk) SendMail(id string) error {
 	return d.do(func() error {
 		l, m, err := d.invitation(id)
 		if err != nil {
 			return err
 		}
-		if d.mailSet.Host == "" {
-			return fault.New(fault.Conflict, "mail.send", "No mail server is set up.", "Set it up in Settings, Mail, or open the mail program, or copy the link.")
+		if l.row.Session.Mail.State == session.MailSending {
+			return fault.New(fault.Conflict, "mail.send", "The invitation is being sent already.", "Wait for the answer of the mail server.")
 		}
-		if err := d.apply(l, session.MailResult{State: session.MailSending, To: m.To}); err != nil {
+		send, byServer, err := d.carrier(l, m)
+		if err != nil {
+			return err
+		}
+		if err := d.applyStored(l, session.MailResult{State: session.MailSending, To: m.To, Server: byServer}); err != nil {
 			return err
 		}
 		l.mail++
 		n := l.mail
-		password, _ := d.cfg.Vault.Get(mailPassword)
-		sender := mail.Sender{Server: d.mailSet, Password: string(password), Name: d.profile.Name}
-		clear(password)
 		d.async(func(ctx context.Context) {
-			err := d.cfg.SendMail(ctx, sender, m)
+			err := send(ctx)
 			d.post(func() {
 				if l.mail != n {
 					return // sent again meanwhile
 				}
-				f := session.MailResult{State: session.MailSent, To: m.To}
+				f := session.MailResult{State: session.MailSent, To: m.To, Server: byServer}
 				if err != nil {
-					f.State, f.Err = session.MailFailed, err
+					f.State, f.Err, f.Said = session.MailFailed, err, mail.Reply(err)
 				}
 				d.must(l, f)
 			})
 		})
 		return nil
 	})
+}
+
+// carrier says how the invitation goes out: over the mail server of this
+// console, or by the company's server where its policy says so.
+func (d *Desk) carrier(_ *live, m mail.Message) (send func(context.Context) error, byServer bool, err error) {
+	if d.mailSet.Host == "" {
+		return nil, false, fault.New(fault.Conflict, "mail.send", "No mail server is set up.", "Set it up in Settings, Mail, or open the mail program, or copy the link.")
+	}
+	sender := d.sender()
+	return func(ctx context.Context) error { return d.cfg.SendMail(ctx, sender, m) }, false, nil
+}
+
+// sender is the way over the mail server of this console.
+func (d *Desk) sender() mail.Sender {
+	password, _ := d.cfg.Vault.Get(mailPassword)
+	defer clear(password)
+	out := mail.Sender{Server: d.mailSet, Password: string(password)}
+	if d.profile != nil {
+		out.Name, out.ReplyTo = d.profile.Name, d.profile.Email
+		if strings.HasSuffix(out.ReplyTo, embeddedDomain) {
+			out.ReplyTo = "" // nobody reads it
+		}
+	}
+	return out
 }
 
 // OpenMailProgram opens the technician's mail program with the text ready.
@@ -324,7 +361,7 @@ func (d *Desk) Correct(id, email, name string) error {
 			return err
 		}
 		c := l.row.Session.Customer
-		next, err := Invite{Email: email, Name: name, Subject: c.Subject, Language: c.Language}.customer()
+		next, err := Invite{Email: email, Name: name, Subject: c.Subject, Language: c.Language, Note: c.Note}.customer()
 		if err != nil {
 			return err
 		}
@@ -402,28 +439,62 @@ func (d *Desk) SaveMail(s mail.Server, password string) error {
 	})
 }
 
-// TestMail sends a test message and returns when the server took it.
+// TestMail sends a test message and returns when the server took it. How far it
+// is is in the snapshot; StopTest gives it up. One at a time.
 func (d *Desk) TestMail(ctx context.Context, to string) error {
 	to, err := mail.ParseAddress(to)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var sender mail.Sender
 	var lang string
-	if err := d.look(func() error {
-		if d.mailSet.Host == "" {
+	if err := d.do(func() error {
+		switch {
+		case d.mailSet.Host == "":
 			return fault.New(fault.Conflict, "mail.test", "No mail server is set up.", "Enter and save it first.")
+		case d.stopTest != nil:
+			return fault.New(fault.Conflict, "mail.test", "A test message is on its way already.", "Wait for it, or stop it.")
 		}
-		password, _ := d.cfg.Vault.Get(mailPassword)
-		sender = mail.Sender{Server: d.mailSet, Password: string(password)}
-		clear(password)
-		if d.profile != nil {
-			sender.Name = d.profile.Name
-		}
-		lang = d.settings.Language
+		sender, lang = d.sender(), d.settings.Language
+		d.stopTest, d.testing = cancel, mail.Connecting
 		return nil
 	}); err != nil {
 		return err
 	}
-	return d.cfg.SendMail(ctx, sender, mail.TestMessage(to, sender.Name, lang))
+	sender.Progress = func(at mail.Stage) { d.post(func() { d.testing = at }) }
+	stop := context.AfterFunc(d.ctx, cancel) // the console closes
+	defer stop()
+	err = d.cfg.SendMail(ctx, sender, mail.TestMessage(to, sender.Name, lang))
+	if derr := d.do(func() error { d.stopTest, d.testing = nil, ""; return nil }); derr != nil {
+		return derr
+	}
+	if said := mail.Reply(err); said != "" {
+		return &saidError{err, said}
+	}
+	return err
 }
+
+// StopTest gives up the test message that is on its way.
+func (d *Desk) StopTest() error {
+	return d.do(func() error {
+		if d.stopTest != nil {
+			d.stopTest()
+		}
+		return nil
+	})
+}
+
+// saidError is an error of a mail server with its own words for the folded
+// part.
+type saidError struct {
+	error
+	said string
+}
+
+// Unwrap returns the error.
+func (e *saidError) Unwrap() error { return e.error }
+
+// Details returns what the mail server said.
+func (e *saidError) Details() string { return e.said }

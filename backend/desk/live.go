@@ -39,6 +39,7 @@ type live struct {
 	byHand bool // a person chose
 	code   *code
 	mail   uint64 // number of the latest sending
+	soon   int    // which of session.WarnAt applies now
 
 	// from the confirmation on
 	pin        *pinned
@@ -157,6 +158,9 @@ func (d *Desk) loadSessions() error {
 			l.fault = FaultOf(fault.New(fault.SignedOut, "session.secret", "The password of this invitation is not on this computer any more.", "Cancel it and start a new session."))
 		case (r.Session.State == session.Active) && l.pin == nil:
 			l.fault = FaultOf(fault.New(fault.SignedOut, "session.pin", "The keys of this session are not on this computer any more.", "Go on with it by the link from the mail you sent (New session), or end it."))
+		}
+		if r.Session.Mail.State == session.MailSending {
+			d.must(l, session.MailResult{State: session.MailFailed, To: r.Session.Customer.Email, Err: interrupted(), Server: r.Session.Mail.Server})
 		}
 		if r.Session.State == session.Ending {
 			l.removeBy = time.Now().Add(d.cfg.RemovalWait)
@@ -301,7 +305,7 @@ func (d *Desk) must(l *live, f session.Fact) bool {
 
 func (d *Desk) effects(l *live, fx []session.Effect) {
 	for _, e := range fx {
-		switch e.(type) {
+		switch e := e.(type) {
 		case session.WipeSecret:
 			if l.secret != nil {
 				l.secret.Wipe()
@@ -328,6 +332,8 @@ func (d *Desk) effects(l *live, fx []session.Effect) {
 			l.hosts = map[rendezvous.Instance]*waiting{}
 		case session.Connect:
 			d.dial(l)
+		case session.WarnTime:
+			d.warnTime(l, e.Minutes)
 		case session.AwaitRemoval:
 			l.removeBy = time.Now().Add(d.cfg.RemovalWait)
 		}
@@ -471,15 +477,20 @@ func (d *Desk) tick() {
 			d.receipt(l, *l.srv.Removed, nil)
 		}
 		if x.State.Live() {
-			d.must(l, session.Lapse{})
+			d.must(l, session.Lapse{Now: now})
 		}
 		if x.State == session.Ending && !l.removeBy.IsZero() && now.After(l.removeBy) && time.Now().After(l.removeBy) {
 			d.must(l, session.NoReceipt{})
 		}
 		if x.State != before {
+			d.clearNotice(timeNotice(l.id()))
 			d.dirty = true
 		}
+		if soon := session.Soon(x.Expires.Sub(now)); x.State == session.Active && soon != l.soon {
+			l.soon, d.dirty = soon, true // the page shows it
+		}
 	}
+	d.skew = now.Sub(time.Now())
 }
 
 // receipt takes the host's last word, from the link (with lines) or the server.

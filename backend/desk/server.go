@@ -21,6 +21,10 @@ import (
 	"daypass/backend/session"
 )
 
+// embeddedDomain ends the addresses of accounts on the server inside the
+// console; nobody reads mail there.
+const embeddedDomain = "@this.computer"
+
 const (
 	serverTimeout = 15 * time.Second // one request, retries excluded
 	refreshEvery  = time.Minute
@@ -109,7 +113,7 @@ func (d *Desk) useEmbedded(lan string) error {
 	if _, ok := v.Get("account:embedded"); !ok {
 		var r [5]byte
 		rand.Read(r[:])
-		email, password, err := d.cfg.CreateAdmin(d.ctx, dir, "technician-"+strings.ToLower(grant.Crockford.EncodeToString(r[:]))+"@this.computer", personName(), computerName())
+		email, password, err := d.cfg.CreateAdmin(d.ctx, dir, "technician-"+strings.ToLower(grant.Crockford.EncodeToString(r[:]))+embeddedDomain, personName(), computerName())
 		if err != nil {
 			return err
 		}

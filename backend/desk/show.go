@@ -28,8 +28,11 @@ func (d *Desk) snapshot() Snapshot {
 		Rev: d.rev, Phase: d.phase, Fatal: d.fatal, Version: d.cfg.Version, Lab: d.cfg.Lab,
 		Server: d.server, Limits: d.limits, Notices: slices.Clone(d.notices), Settings: d.settings, UI: d.ui,
 		Vault:    Vault{Kind: string(d.cfg.Vault.Kind()), Note: d.vaultNote},
-		Mail:     MailInfo{Configured: d.mailSet.Host != "", From: d.mailSet.From},
+		Mail:     MailInfo{Configured: d.mailSet.Host != "", From: d.mailSet.From, Testing: string(d.testing)},
 		Sessions: []Session{},
+	}
+	if d.skew.Abs() > skewLimit {
+		s.Clock = d.skew.Milliseconds()
 	}
 	if s.Notices == nil {
 		s.Notices = []Notice{}
@@ -102,10 +105,10 @@ func (d *Desk) show(l *live) Session {
 		ID: x.ID.String(), Label: x.Customer.Label(), Mine: true, Again: x.Again, Technician: x.Technician,
 		Customer: Customer(x.Customer), State: string(x.State), CreatedAt: ms(x.Created), InviteExpiresAt: ms(x.Invite),
 		ActivatedAt: ms(x.Activated), ExpiresAt: ms(x.Expires), EndedAt: ms(x.EndedAt), EndedBy: string(x.EndedBy),
-		Mail: MailState{State: string(x.Mail.State), At: ms(x.Mail.At)}, Waiting: []Waiting{}, Rights: session.Names(x.Rights), Fault: l.fault,
+		Soon: d.soon(x), Mail: MailState{State: string(x.Mail.State), At: ms(x.Mail.At), Server: x.Mail.Server}, Waiting: []Waiting{}, Rights: session.Names(x.Rights), Fault: l.fault,
 	}
 	if x.Mail.State == session.MailFailed {
-		out.Mail.Fault = &Fault{Kind: x.Mail.Kind, Op: "mail.send", Message: x.Mail.Message, Hint: x.Mail.Hint}
+		out.Mail.Fault = &Fault{Kind: x.Mail.Kind, Op: x.Mail.Op, Message: x.Mail.Message, Hint: x.Mail.Hint, Details: x.Mail.Details}
 	}
 	if h := x.Host; h != nil && x.WasActive {
 		out.Host = &Host{Computer: h.Computer, OS: h.OS, User: h.User, TimeZone: h.TimeZone, Version: h.Version}
@@ -155,7 +158,7 @@ func (d *Desk) show(l *live) Session {
 		ShowCode: out.Code != nil && out.Code.Digits != "",
 		NewCode:  open && chosen && l.pin == nil && l.budget != nil && l.budget.SessionLeft > 0 && (l.code == nil || l.code.state == "expired"),
 		Remote:   x.State == session.Active && l.pin != nil && x.Rights.Has(grant.View),
-		End:      x.State == session.Active, PutAway: x.State.Over(),
+		End:      x.State == session.Active, PutAway: x.State.Over(), Again: x.State.Over() && x.Customer.Email != "",
 	}
 	return out
 }

@@ -60,6 +60,9 @@ type Snapshot struct {
 	Mail     MailInfo  `json:"mail"`
 	Settings Settings  `json:"settings"`
 	UI       *UI       `json:"ui,omitempty"`
+	// Clock is to be added to this computer's time, in ms, to get the time by
+	// which sessions end; 0 where its clock is right.
+	Clock int64 `json:"clock,omitempty"`
 }
 
 // Server is the signaling server as the page shows it.
@@ -117,10 +120,16 @@ type Notice struct {
 	Fault Fault  `json:"fault"`
 }
 
-// MailInfo says whether mail can be sent from here.
+// MailInfo says whether and how mail can be sent from here.
 type MailInfo struct {
 	Configured bool   `json:"configured"`
 	From       string `json:"from,omitempty"`
+	// ByServer: the company's policy is that its server sends invitations; it
+	// then knows their links, and only the spoken code protects from it.
+	ByServer bool `json:"byServer,omitempty"`
+	// Testing is the stage of a test message that is on its way: "connecting",
+	// "signing_in" or "handing_in".
+	Testing string `json:"testing,omitempty"`
 }
 
 // Settings are the console's own.
@@ -157,6 +166,7 @@ type Session struct {
 	InviteExpiresAt int64         `json:"inviteExpiresAt"`
 	ActivatedAt     int64         `json:"activatedAt,omitempty"`
 	ExpiresAt       int64         `json:"expiresAt,omitempty"`
+	Soon            int           `json:"soon,omitempty"` // active and ends in less than so many minutes: 60 or 10
 	EndedAt         int64         `json:"endedAt,omitempty"`
 	EndedBy         string        `json:"endedBy,omitempty"`
 	Link            string        `json:"link,omitempty"`
@@ -181,6 +191,7 @@ type Customer struct {
 	Name     string `json:"name"`
 	Subject  string `json:"subject"`
 	Language string `json:"language"`
+	Note     string `json:"note,omitempty"`
 }
 
 // MailState says what became of the invitation mail.
@@ -188,6 +199,8 @@ type MailState struct {
 	State string `json:"state"`
 	At    int64  `json:"at,omitempty"`
 	Fault *Fault `json:"fault,omitempty"`
+	// Server: the company's server sent it and knew its link for that.
+	Server bool `json:"server,omitempty"`
 }
 
 // Waiting is a computer that opened the invitation.
@@ -261,4 +274,5 @@ type Verbs struct {
 	Remote   bool `json:"remote"`
 	End      bool `json:"end"`
 	PutAway  bool `json:"putAway"`
+	Again    bool `json:"again"` // a new session with the same customer
 }

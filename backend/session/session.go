@@ -50,9 +50,10 @@ func (s State) Over() bool { return s == Ended || s == Removed || s == Unconfirm
 
 // Bounds of what a person types.
 const (
-	MaxEmail   = 254 // bytes, RFC 5321
-	MaxName    = 80  // bytes of the customer's name
-	MaxSubject = 120 // bytes of the case's subject
+	MaxEmail   = 254  // bytes, RFC 5321
+	MaxName    = 80   // bytes of the customer's name
+	MaxSubject = 120  // bytes of the case's subject
+	MaxNote    = 1000 // bytes of the technician's own words in the invitation
 )
 
 // InviteLimit is how long an invitation can be answered.
@@ -63,7 +64,8 @@ type Customer struct {
 	Email    string `json:"email"`
 	Name     string `json:"name"`
 	Subject  string `json:"subject"`
-	Language string `json:"language"` // "en" or "de"
+	Language string `json:"language"`       // "en" or "de"
+	Note     string `json:"note,omitempty"` // the technician's own words in the invitation
 }
 
 // Label is the name under which the session is listed: the customer's name, or
@@ -85,7 +87,7 @@ type MailState string
 const (
 	MailNone    MailState = "none"
 	MailSending MailState = "sending"
-	MailSent    MailState = "sent"   // the mail server took it
+	MailSent    MailState = "sent"   // the mail server took it; whether it arrived only the recipient knows
 	MailFailed  MailState = "failed" // see Mail.Fault
 	MailCopied  MailState = "copied" // the technician copied the link
 	MailOpened  MailState = "opened" // the technician's mail program was opened with it
@@ -98,6 +100,9 @@ type Mail struct {
 	Message string    `json:"message,omitempty"` // why it failed, in words
 	Hint    string    `json:"hint,omitempty"`
 	Kind    string    `json:"kind,omitempty"`
+	Op      string    `json:"op,omitempty"`
+	Details string    `json:"details,omitempty"` // what the mail server itself said, bounded
+	Server  bool      `json:"server,omitempty"`  // the company's server sends it, by the company's policy
 }
 
 // Host is what the host said of itself when it was activated.
@@ -131,6 +136,7 @@ type Session struct {
 	Clean      bool          `json:"clean,omitempty"`   // host said that nothing is left
 	Report     []string      `json:"report,omitempty"`  // removal report, line by line
 	Receipt    *grant.Signed `json:"receipt,omitempty"` // grant.Removed as the host signed it
+	Warned     int           `json:"warned,omitempty"`  // minutes: the latest of WarnAt that was said
 	Put        bool          `json:"put,omitempty"`     // put away: not shown among the sessions any more
 }
 
@@ -166,6 +172,8 @@ type (
 	Disconnect struct{}
 	// Connect asks to open the link to the pinned host.
 	Connect struct{}
+	// WarnTime asks to tell the technician, once, that the session ends soon.
+	WarnTime struct{ Minutes int } // one of WarnAt
 	// AwaitRemoval asks to start the clock for the host's last word.
 	AwaitRemoval struct{}
 )
@@ -214,6 +222,10 @@ type (
 		State MailState
 		To    string
 		Err   error // with MailFailed
+		// Said is what the mail server itself said, with MailFailed.
+		Said string
+		// Server: the company's server sends it and therefore knew the link.
+		Server bool
 	}
 	// Correct changes the customer's address or name while nobody is connected.
 	Correct struct{ Email, Name string }
@@ -266,8 +278,10 @@ type (
 	RightsChanged struct{ Rights grant.Rights }
 	// PutAway: the technician does not want to see the ended session any more.
 	PutAway struct{}
-	// Lapse: the invitation's or the session's time is over by our own clock.
-	Lapse struct{}
+	// Lapse: time passed. Now is the believable time, zero the time of Apply.
+	// When it is over, so is the invitation or the session; when little of it is
+	// left, the technician is told.
+	Lapse struct{ Now time.Time }
 	// Note: something worth an entry that changes no state.
 	Note struct {
 		Actor Actor
@@ -305,9 +319,12 @@ func (f MailResult) apply(s *Session, at time.Time) ([]Effect, error) {
 	if !s.State.Open() && f.State == MailSending {
 		return nil, conflict("mail", "The invitation is not needed any more.", "The customer is connected, or the session is over.")
 	}
-	s.Mail = Mail{State: f.State, At: at}
+	s.Mail = Mail{State: f.State, At: at, Server: f.Server}
 	switch f.State {
 	case MailSent:
+		if f.Server {
+			return []Effect{Record{ServerA, KindMailed, "Invitation sent to " + f.To + " by the company's server, which knew its link for that."}}, nil
+		}
 		return []Effect{Record{ConsoleA, KindMailed, "Invitation sent to " + f.To + "."}}, nil
 	case MailCopied:
 		return []Effect{Record{Technician, KindLinkCopied, "Link copied."}}, nil
@@ -318,7 +335,7 @@ func (f MailResult) apply(s *Session, at time.Time) ([]Effect, error) {
 		if e == nil {
 			e = fault.New(fault.Internal, "session.mail", "The e-mail could not be sent.", "Copy the link and send it yourself.")
 		}
-		s.Mail.Message, s.Mail.Hint, s.Mail.Kind = e.Message, e.Hint, string(e.Kind)
+		s.Mail.Message, s.Mail.Hint, s.Mail.Kind, s.Mail.Op, s.Mail.Details = e.Message, e.Hint, string(e.Kind), e.Op, f.Said
 		return []Effect{Record{ConsoleA, KindMailFailed, "Invitation to " + f.To + " not sent: " + e.Message}}, nil
 	}
 	return nil, nil
@@ -538,12 +555,34 @@ func (PutAway) apply(s *Session, _ time.Time) ([]Effect, error) {
 	return nil, nil
 }
 
-func (Lapse) apply(s *Session, at time.Time) ([]Effect, error) {
+// WarnAt are the minutes before the end of a session at which the technician
+// is told, from the last to the first.
+var WarnAt = []int{10, 60}
+
+// Soon returns which of WarnAt applies when left is left, 0 for none.
+func Soon(left time.Duration) int {
+	for _, m := range WarnAt {
+		if left > 0 && left <= time.Duration(m)*time.Minute {
+			return m
+		}
+	}
+	return 0
+}
+
+func (f Lapse) apply(s *Session, at time.Time) ([]Effect, error) {
+	if f.Now.IsZero() {
+		f.Now = at
+	}
 	switch {
-	case s.State.Open() && !at.Before(s.Invite):
+	case s.State.Open() && !f.Now.Before(s.Invite):
 		return End{By: grant.ByLapse, At: s.Invite}.apply(s, at)
-	case s.State == Active && !at.Before(s.Expires):
+	case s.State == Active && !f.Now.Before(s.Expires):
 		return End{By: grant.ByExpiry, At: s.Expires}.apply(s, at)
+	case s.State == Active:
+		if m := Soon(s.Expires.Sub(f.Now)); m > 0 && (s.Warned == 0 || m < s.Warned) {
+			s.Warned = m
+			return []Effect{WarnTime{m}}, nil
+		}
 	}
 	return nil, nil
 }

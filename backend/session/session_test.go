@@ -110,6 +110,40 @@ func TestTimeEndsInvitationAndSession(t *testing.T) {
 	}
 }
 
+func TestTheEndIsToldAtSixtyAndTenMinutesOnceEach(t *testing.T) {
+	s := Session{State: Active, Expires: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	told := []int{}
+	for _, left := range []time.Duration{24 * time.Hour, 61 * time.Minute, time.Hour, 59 * time.Minute, 70 * time.Minute, 11 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Second} {
+		next, fx, err := s.Apply(Lapse{Now: s.Expires.Add(-left)}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range fx {
+			told = append(told, f.(WarnTime).Minutes)
+		}
+		s = next
+	}
+	if !slices.Equal(told, []int{60, 10}) {
+		t.Fatal(told)
+	}
+	// A console that was off tells the last one only.
+	s.Warned = 0
+	next, fx, err := s.Apply(Lapse{Now: s.Expires.Add(-5 * time.Minute)}, time.Time{})
+	if err != nil || len(fx) != 1 || fx[0] != (WarnTime{10}) {
+		t.Fatalf("%v %v", fx, err)
+	}
+	if _, fx, err = next.Apply(Lapse{Now: s.Expires.Add(-4 * time.Minute)}, time.Time{}); err != nil || len(fx) != 0 {
+		t.Fatalf("%v %v", fx, err)
+	}
+	// The believable time counts, not the one of the clock.
+	if over, _, err := next.Apply(Lapse{Now: s.Expires.Add(-time.Minute)}, s.Expires.Add(48*time.Hour)); err != nil || over.State != Active {
+		t.Fatalf("%v %v", over.State, err)
+	}
+	if Soon(0) != 0 || Soon(-time.Hour) != 0 {
+		t.Fatal("told when it is over")
+	}
+}
+
 func TestUnconfirmedRemovalCanStillBeConfirmed(t *testing.T) {
 	s, fx := run(t, active(t), AskEnd{By: Technician}, NoReceipt{})
 	if s.State != Unconfirmed || has[WipePin](fx) {
