@@ -1,7 +1,10 @@
+import { mailPatterns, mailSentences } from './native.mail.de'
+
 // What the native side and the server say, sentence by sentence, in German. The English sentence is the key, so that
 // a text nobody has translated yet is shown as it came, and native.test.ts finds keys that the programs do not say any more.
 
 export const sentences: Record<string, string> = {
+  ...mailSentences,
   // the connection to the server
   'The server cannot be reached.': 'Der Server ist nicht erreichbar.',
   'The server is out of reach.': 'Der Server ist nicht erreichbar.',
@@ -139,26 +142,20 @@ export const sentences: Record<string, string> = {
   'The e-mail could not be sent.': 'Die E-Mail konnte nicht gesendet werden.',
   'Copy the link and send it yourself.': 'Kopieren Sie den Link und schicken Sie ihn selbst.',
   'Meanwhile you can copy the link and send it yourself.': 'Inzwischen können Sie den Link kopieren und selbst schicken.',
-  'The mail server does not answer.': 'Der Mailserver antwortet nicht.',
   "The mail server's name is not known.": 'Der Name des Mailservers ist nicht bekannt.',
   "The mail server's certificate is not valid for its name.": 'Das Zertifikat des Mailservers gilt nicht für seinen Namen.',
   'The mail server does not take the user name and password.': 'Der Mailserver nimmt Benutzername und Passwort nicht an.',
   'The mail server does not offer encryption on this port.': 'Der Mailserver bietet an diesem Port keine Verschlüsselung an.',
-  'The mail server does not take this address.': 'Der Mailserver nimmt diese Adresse nicht an.',
   "The recipient's mailbox or the mail server is full.": 'Das Postfach des Empfängers oder der Mailserver ist voll.',
   'The mail server cannot take mail just now.': 'Der Mailserver kann gerade keine Mail annehmen.',
   'The mail server refused the mail.': 'Der Mailserver hat die Mail abgelehnt.',
-  'The details say why.': 'Die Einzelheiten sagen, warum.',
-  'Check server and port in Settings, Mail, and your connection.': 'Prüfen Sie Server und Port unter Einstellungen, Mail, und Ihre Verbindung.',
   'Check the name in Settings, Mail, and your connection.': 'Prüfen Sie den Namen unter Einstellungen, Mail, und Ihre Verbindung.',
   "Check the server's name in Settings, Mail, or ask whoever runs it.": 'Prüfen Sie den Namen des Servers unter Einstellungen, Mail, oder fragen Sie, wer ihn betreibt.',
   'Check them in Settings, Mail.': 'Prüfen Sie sie unter Einstellungen, Mail.',
-  'Check the mail settings.': 'Prüfen Sie die Einstellungen für Mail.',
   'Some providers want an app password.': 'Manche Anbieter verlangen ein App-Passwort.',
   'Choose TLS with port 465, or ask whoever runs the server.': 'Wählen Sie TLS mit Port 465, oder fragen Sie, wer den Server betreibt.',
   "Check the customer's address, correct it and send again.": 'Prüfen Sie die Adresse des Kunden, berichtigen Sie sie und senden Sie noch einmal.',
   'Try again in a few minutes.': 'Versuchen Sie es in ein paar Minuten noch einmal.',
-  "The sender's address cannot be used.": 'Die Adresse des Absenders lässt sich nicht verwenden.',
   "The sender's address is missing or not an address.": 'Die Adresse des Absenders fehlt oder ist keine Adresse.',
   'Mails come from this address, and answers go there.': 'Mails kommen von dieser Adresse, und Antworten gehen dorthin.',
   'The name of the mail server is missing or not a name.': 'Der Name des Mailservers fehlt oder ist kein Name.',
@@ -340,6 +337,7 @@ const computer = (text: string): string => text.replace(/, signed in as (.*)$/, 
 
 /** Sentences with something in them. */
 export const patterns: [RegExp, (...found: string[]) => string][] = [
+  ...mailPatterns,
   [/^Session prepared for (.*)\.$/, (who) => `Sitzung vorbereitet für ${who}.`],
   [/^Invitation sent to (.*)\.$/, (who) => `Einladung an ${who} gesendet.`],
   [/^Invitation for (.*) opened in the mail program\.$/, (who) => `Einladung für ${who} im Mailprogramm geöffnet.`],
