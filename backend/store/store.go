@@ -31,7 +31,8 @@ var migrations embed.FS
 // Store is one console's database. Its methods are safe for concurrent use;
 // writes happen one after the other.
 type Store struct {
-	db *sql.DB
+	db   *sql.DB // the one writer
+	read *sql.DB // lists, searches, exports: none waits for a write, nor a write for them
 }
 
 // Open opens or makes the database in file, brings its schema up to date and
@@ -52,10 +53,16 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, translate(err, "store.open")
 	}
-	db.SetMaxOpenConns(1) // one writer, and a console reads little
-	s := &Store{db: db}
+	db.SetMaxOpenConns(1)
+	read, err := sql.Open("sqlite3", dsn+"&_query_only=on&_cache_size=-32000")
+	if err != nil {
+		return nil, translate(errors.Join(err, db.Close()), "store.open")
+	}
+	read.SetMaxOpenConns(3)
+	s := &Store{db: db, read: read}
 	if err := s.prepare(ctx); err != nil {
 		db.Close()
+		read.Close()
 		return nil, translate(err, "store.open")
 	}
 	return s, nil
@@ -66,7 +73,9 @@ func escape(file string) string {
 }
 
 // Close writes everything back and closes the file.
-func (s *Store) Close() error { return translate(s.db.Close(), "store.close") }
+func (s *Store) Close() error {
+	return translate(errors.Join(s.read.Close(), s.db.Close()), "store.close")
+}
 
 func (s *Store) prepare(ctx context.Context) error {
 	var verdict string
@@ -127,6 +136,10 @@ type Row struct {
 	ConsoleKey grant.Key
 	HostKey    grant.Key // zero until a host is pinned
 	FromServer bool      // a colleague's session that came from the server: to read, not to work on
+
+	// Mark and Has are of a row that List returned; Save ignores them.
+	Mark string // its place in the order asked for: Query.After
+	Has  journal.Has
 }
 
 // Save writes the row and appends entries, in one transaction: either all of
@@ -190,60 +203,36 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
 	return rows, translate(err, "store.unfinished")
 }
 
-// Query is what the history is asked.
-type Query struct {
-	Text   string // words that must all occur; empty: all
-	State  string // one state, "live", "over" or "" for all
-	Offset int
-	Limit  int // 1..200
-}
+// columns are what scan reads, of a session s.
+const columns = "s.doc, s.head_seq, s.head_hash, s.console_key, s.host_key, s.origin = 'server'"
 
-// List returns a page of the history, newest first, and the number of all that
-// match.
-func (s *Store) List(ctx context.Context, q Query) (total int, rows []Row, err error) {
-	where, args := []string{"1"}, []any{}
-	for _, w := range strings.Fields(strings.ToLower(q.Text)) {
-		where = append(where, "instr(search, ?) > 0")
-		args = append(args, w)
+func scan(rs *sql.Rows, r *Row, more ...any) error {
+	var doc string
+	var hash, ck, hk []byte
+	if err := rs.Scan(append([]any{&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer}, more...)...); err != nil {
+		return err
 	}
-	switch q.State {
-	case "":
-	case "live":
-		where = append(where, "state IN ('invited','answered','pairing','active','ending')")
-	case "over":
-		where = append(where, "state IN ('ended','removed','unconfirmed')")
-	default:
-		where = append(where, "state = ?")
-		args = append(args, q.State)
+	if err := json.Unmarshal([]byte(doc), &r.Session); err != nil {
+		return fault.Wrap(err, fault.Corrupt, "store.read", "A stored session cannot be read.", "Put back a copy of the file with your sessions.")
 	}
-	cond := "WHERE " + strings.Join(where, " AND ")
-	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM session "+cond, args...).Scan(&total); err != nil {
-		return 0, nil, translate(err, "store.list")
-	}
-	rows, err = s.rows(ctx, cond+" ORDER BY created DESC, id LIMIT ? OFFSET ?", append(args, min(max(q.Limit, 1), 200), max(q.Offset, 0))...)
-	return total, rows, translate(err, "store.list")
+	copy(r.Head.Hash[:], hash)
+	copy(r.ConsoleKey[:], ck)
+	copy(r.HostKey[:], hk)
+	return nil
 }
 
 func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, error) {
-	rs, err := s.db.QueryContext(ctx, "SELECT doc, head_seq, head_hash, console_key, host_key, origin = 'server' FROM session "+cond, args...)
+	rs, err := s.db.QueryContext(ctx, "SELECT "+columns+" FROM session s "+cond, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rs.Close()
 	var out []Row
 	for rs.Next() {
-		var doc string
-		var hash, ck, hk []byte
 		var r Row
-		if err := rs.Scan(&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer); err != nil {
+		if err := scan(rs, &r); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(doc), &r.Session); err != nil {
-			return nil, fault.Wrap(err, fault.Corrupt, "store.read", "A stored session cannot be read.", "Put back a copy of the file with your sessions.")
-		}
-		copy(r.Head.Hash[:], hash)
-		copy(r.ConsoleKey[:], ck)
-		copy(r.HostKey[:], hk)
 		out = append(out, r)
 	}
 	return out, rs.Err()
@@ -251,7 +240,7 @@ func (s *Store) rows(ctx context.Context, cond string, args ...any) ([]Row, erro
 
 // Entries returns the record of a session, from its beginning.
 func (s *Store) Entries(ctx context.Context, id grant.ID) ([]journal.Entry, error) {
-	out, err := s.entries(ctx, s.db, "WHERE session = ? AND aside = 0 ORDER BY seq", id.String())
+	out, err := s.entries(ctx, s.read, "WHERE session = ? AND aside = 0 ORDER BY seq", id.String())
 	return out, translate(err, "store.entries")
 }
 
