@@ -13,11 +13,7 @@ import (
 
 	"daypass/backend/desk"
 	"daypass/backend/fault"
-	"daypass/backend/grant"
-	"daypass/backend/journal"
 	"daypass/backend/mail"
-	"daypass/backend/session"
-	"daypass/backend/store"
 )
 
 // Window is the native window.
@@ -105,7 +101,7 @@ type Services struct {
 func New(d *desk.Desk, win Window, about About, doctor func() []Check) Services {
 	return Services{
 		Shell: &Shell{desk: d, win: win, about: about, doctor: doctor}, Setup: &Setup{d}, Sessions: &Sessions{d},
-		Remote: &Remote{d}, Mail: &Mail{d}, History: &History{d},
+		Remote: &Remote{d}, Mail: &Mail{d}, History: &History{desk: d, win: win},
 	}
 }
 
@@ -445,109 +441,3 @@ func (m *Mail) Test(to string) error {
 
 // StopTest gives up the test message that is on its way.
 func (m *Mail) StopTest() error { return crossed(m.desk.StopTest()) }
-
-// History is the list of all sessions and their records.
-type History struct{ desk *desk.Desk }
-
-// HistoryQuery asks for a page of the history.
-type HistoryQuery struct {
-	Query  string `json:"query"`
-	State  string `json:"state"`
-	Offset int    `json:"offset"`
-	Limit  int    `json:"limit"`
-}
-
-// HistoryRow is one session of the history.
-type HistoryRow struct {
-	ID         string `json:"id"`
-	Label      string `json:"label"`
-	Email      string `json:"email"`
-	Subject    string `json:"subject"`
-	Technician string `json:"technician"`
-	Computer   string `json:"computer"`
-	OS         string `json:"os"`
-	State      string `json:"state"`
-	CreatedAt  int64  `json:"createdAt"`
-	StartedAt  int64  `json:"startedAt,omitempty"` // activated
-	EndedAt    int64  `json:"endedAt,omitempty"`
-	EndedBy    string `json:"endedBy,omitempty"`
-}
-
-// HistoryPage is a page of the history.
-type HistoryPage struct {
-	Total int          `json:"total"`
-	Rows  []HistoryRow `json:"rows"`
-}
-
-// TimelineRow is one entry of a record.
-type TimelineRow struct {
-	At       int64    `json:"at"`
-	Actor    string   `json:"actor"`
-	Kind     string   `json:"kind"`
-	Text     string   `json:"text"`
-	SignedBy []string `json:"signedBy"`
-}
-
-// Verdict says whether a record is whole.
-type Verdict struct {
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`
-}
-
-// Timeline is the record of a session.
-type Timeline struct {
-	Rows    []TimelineRow `json:"rows"`
-	Verdict Verdict       `json:"verdict"`
-}
-
-func unixMilli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-// List returns a page of the history, newest first.
-func (h *History) List(q HistoryQuery) (HistoryPage, error) {
-	if err := bounded(200, q.Query, q.State); err != nil {
-		return HistoryPage{}, err
-	}
-	if q.Limit == 0 {
-		q.Limit = 100
-	}
-	total, rows, err := h.desk.History(store.Query{Text: q.Query, State: q.State, Offset: q.Offset, Limit: q.Limit})
-	out := HistoryPage{Total: total, Rows: []HistoryRow{}}
-	for _, r := range rows {
-		x := r.Session
-		row := HistoryRow{
-			ID: x.ID.String(), Label: x.Customer.Label(), Email: x.Customer.Email, Subject: x.Customer.Subject, Technician: x.Technician,
-			State: string(x.State), CreatedAt: unixMilli(x.Created), StartedAt: unixMilli(x.Activated), EndedAt: unixMilli(x.EndedAt), EndedBy: string(x.EndedBy),
-		}
-		if x.Host != nil && x.WasActive {
-			row.Computer, row.OS = x.Host.Computer, x.Host.OS
-		}
-		out.Rows = append(out.Rows, row)
-	}
-	return out, crossed(err)
-}
-
-// Timeline returns the record of one session and whether it is whole.
-func (h *History) Timeline(id string) (Timeline, error) {
-	g, err := grant.ParseID(id)
-	if err != nil {
-		return Timeline{}, crossed(fault.New(fault.NotFound, "history.timeline", "This session is not known here.", ""))
-	}
-	entries, v, err := h.desk.Timeline(g)
-	out := Timeline{Rows: []TimelineRow{}}
-	removal := h.desk.RemovalSigned(g)
-	for i := range entries {
-		e := &entries[i]
-		by := e.SignedBy()
-		if removal && e.Kind == session.KindRemoved {
-			by = append(by, string(journal.Host)) // not the entry, but what it says: grant.Removed
-		}
-		out.Rows = append(out.Rows, TimelineRow{At: e.At.UnixMilli(), Actor: e.Actor, Kind: e.Kind, Text: e.Text, SignedBy: by})
-	}
-	out.Verdict = Verdict{OK: v.OK, Text: desk.VerdictWords(v)}
-	return out, crossed(err)
-}

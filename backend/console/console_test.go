@@ -62,7 +62,7 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 		"Sessions": "Again Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save StopTest Test",
-		"History":  "List Timeline",
+		"History":  "AddTag Facets List Marks Open RemoveTag SetNote Timeline",
 	}
 	for _, b := range s.Bind() {
 		ty := reflect.TypeOf(b)

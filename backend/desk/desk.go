@@ -425,6 +425,11 @@ func (d *Desk) start() {
 		d.post(func() { d.fail(err) })
 		return
 	}
+	d.wg.Go(func() {
+		if err := st.Check(d.ctx); err != nil && d.ctx.Err() == nil {
+			d.post(func() { d.notice("store-damaged", "error", err) })
+		}
+	})
 	d.post(func() {
 		d.store = st
 		if appearance != "" {

@@ -644,9 +644,9 @@ func TestASessionFromInvitationToRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("put away", func(s desk.Snapshot) bool { return len(s.Sessions) == 0 })
-	total, rows, err := b.d.History(store.Query{Text: "pc-anna", Limit: 10})
-	if err != nil || total != 1 || rows[0].Session.ID.String() != x.ID {
-		t.Fatal(total, err)
+	page, err := b.d.History(store.Query{Text: "pc-anna", Limit: 10})
+	if err != nil || page.Total != 1 || page.Rows[0].Session.ID.String() != x.ID {
+		t.Fatal(page.Total, err)
 	}
 }
 

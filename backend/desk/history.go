@@ -2,20 +2,110 @@ package desk
 
 import (
 	"fmt"
+	"time"
 
+	"daypass/backend/fault"
 	"daypass/backend/grant"
 	"daypass/backend/journal"
 	"daypass/backend/store"
 )
 
-// History returns a page of the stored sessions and the number of all that
-// match.
-func (d *Desk) History(q store.Query) (int, []store.Row, error) {
+// History returns a page of the stored sessions.
+func (d *Desk) History(q store.Query) (store.Page, error) {
 	st, err := d.opened()
 	if err != nil {
-		return 0, nil, err
+		return store.Page{}, err
 	}
 	return st.List(d.ctx, q)
+}
+
+// HistoryMarks returns where each page of size rows after the first begins.
+func (d *Desk) HistoryMarks(q store.Query, size int) ([]string, error) {
+	st, err := d.opened()
+	if err != nil {
+		return nil, err
+	}
+	return st.Marks(d.ctx, q, size)
+}
+
+// HistoryFacets returns what the history can be filtered by.
+func (d *Desk) HistoryFacets() (store.Facets, error) {
+	st, err := d.opened()
+	if err != nil {
+		return store.Facets{}, err
+	}
+	return st.Facets(d.ctx)
+}
+
+// Past is what is known of one session, the record excepted.
+type Past struct {
+	Row   store.Row
+	Notes []store.Note
+	Tags  []string
+	Me    string // the author of this person's note, "" without a profile
+}
+
+// Past returns what is known of a session.
+func (d *Desk) Past(id grant.ID) (Past, error) {
+	st, err := d.opened()
+	if err != nil {
+		return Past{}, err
+	}
+	p := Past{Me: d.author()}
+	if p.Row, err = st.Get(d.ctx, id); err != nil {
+		return Past{}, err
+	}
+	if p.Notes, err = st.Notes(d.ctx, id); err != nil {
+		return Past{}, err
+	}
+	p.Tags, err = st.Tags(d.ctx, id)
+	return p, err
+}
+
+// author is the name under which this person writes notes.
+func (d *Desk) author() (name string) {
+	if err := d.look(func() error {
+		if d.profile != nil {
+			name = d.profile.Name
+		}
+		return nil
+	}); err != nil {
+		return ""
+	}
+	return name
+}
+
+// SetNote stores this person's note beside a session and returns when; an empty
+// text removes it.
+func (d *Desk) SetNote(id grant.ID, text string) (time.Time, error) {
+	st, err := d.opened()
+	if err != nil {
+		return time.Time{}, err
+	}
+	me := d.author()
+	if me == "" {
+		return time.Time{}, fault.New(fault.SignedOut, "history.note", "Nobody is signed in whose note this would be.", "Sign in first.")
+	}
+	now := time.Now().UTC()
+	return now, st.SetNote(d.ctx, id, me, text, now)
+}
+
+// AddTag puts a tag on a session.
+func (d *Desk) AddTag(id grant.ID, tag string) error {
+	st, err := d.opened()
+	if err != nil {
+		return err
+	}
+	return st.AddTag(d.ctx, id, tag)
+}
+
+// RemoveTag takes a tag off a session.
+func (d *Desk) RemoveTag(id grant.ID, tag string) error {
+	st, err := d.opened()
+	if err != nil {
+		return err
+	}
+	return st.RemoveTag(d.ctx, id, tag)
 }
 
 // Timeline returns the record of a session and what checking it found.
@@ -64,13 +154,29 @@ func (d *Desk) opened() (*store.Store, error) {
 	return st, nil
 }
 
-// VerdictWords says in a sentence what a verdict means.
+// VerdictLevel is how much a verdict is to worry: "complete", "incomplete" (what
+// is here is right, and something is not here or not signed yet) or "tampered".
+func VerdictLevel(v journal.Verdict) string {
+	switch v.Kind {
+	case journal.Complete:
+		return "complete"
+	case journal.Tampered, journal.Contradicted:
+		return "tampered"
+	}
+	return "incomplete"
+}
+
+// VerdictWords says in a sentence or two what a verdict means.
 func VerdictWords(v journal.Verdict) string {
 	switch {
-	case !v.OK:
-		return "This record is not whole: " + v.Reason + "."
-	case v.Entries > 0 && v.Both == v.Entries:
+	case v.Kind == journal.Complete && v.Closed:
+		return fmt.Sprintf("Complete: %d entries, signed by both sides. The copy of the customer's computer is the same.", v.Entries)
+	case v.Kind == journal.Complete:
 		return fmt.Sprintf("Complete: %d entries, signed by both sides.", v.Entries)
+	case v.Kind == journal.Waiting:
+		return fmt.Sprintf("%d of %d entries are not signed by the customer's computer yet. Nothing was changed.", v.Waiting, v.Entries)
+	case v.Kind == journal.Alone:
+		return fmt.Sprintf("%d entries in an unbroken chain, signed by this console alone.", v.Entries)
 	}
-	return fmt.Sprintf("Complete: %d entries in an unbroken chain, signed by this console.", v.Entries)
+	return "This record is not whole: " + v.Reason + "."
 }

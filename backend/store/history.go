@@ -105,12 +105,13 @@ func (q Query) plan() (plan, error) {
 	if some {
 		p.and("history_words.words MATCH ?", match)
 	}
-	if some && o.column == "" && q.words() {
-		p.from, p.key = "history_words", "history_words.docid" // nothing else is needed
-	} else if some {
+	if some {
 		// The words first: CROSS JOIN keeps SQLite from walking the history and
 		// asking the index for each session.
-		p.from = "history_words CROSS JOIN history h ON h.key = history_words.docid"
+		p.key, p.from = "history_words.docid", "history_words CROSS JOIN history h ON h.key = history_words.docid"
+		if o.column == "" && q.words() {
+			p.from = "history_words" // nothing else is needed
+		}
 	}
 	switch q.State {
 	case "":
@@ -361,7 +362,16 @@ func (s *Store) refresh(ctx context.Context, limit int) (left int, err error) {
 		}
 		return tx.QueryRowContext(ctx, "SELECT count(*) FROM stale").Scan(&left)
 	})
+	if k := fault.KindOf(translate(err, "store.list")); k == fault.Full || k == fault.Denied || k == fault.Conflict {
+		return n, nil // what was listed before can still be read
+	}
 	return left, err
+}
+
+// check compares the index with the words it is of.
+func (s *Store) check(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "INSERT INTO history_words (history_words) VALUES ('integrity-check')")
+	return err
 }
 
 func list(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {

@@ -33,10 +33,12 @@ var migrations embed.FS
 type Store struct {
 	db   *sql.DB // the one writer
 	read *sql.DB // lists, searches, exports: none waits for a write, nor a write for them
+
+	checked bool // set by Open: the file was read and is sound
 }
 
 // Open opens or makes the database in file, brings its schema up to date and
-// checks its integrity. The folder must exist. Faults: Corrupt when the check
+// checks its integrity (a large one's: Check). The folder must exist. Faults: Corrupt when the check
 // fails, Unsupported when a newer Daypass wrote it, Full and Denied as the
 // disk says.
 func Open(ctx context.Context, file string) (*Store, error) {
@@ -45,7 +47,8 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, translate(err, "store.open")
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, translate(err, "store.open")
 	}
 	dsn := "file:" + escape(file) + "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_busy_timeout=5000&_txlock=immediate"
@@ -60,7 +63,7 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	}
 	read.SetMaxOpenConns(3)
 	s := &Store{db: db, read: read}
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(ctx, info.Size()); err != nil {
 		db.Close()
 		read.Close()
 		return nil, translate(err, "store.open")
@@ -77,14 +80,38 @@ func (s *Store) Close() error {
 	return translate(errors.Join(s.read.Close(), s.db.Close()), "store.close")
 }
 
-func (s *Store) prepare(ctx context.Context) error {
+// checkAtOnce is the size in bytes up to which Open reads the whole file to see
+// that it is sound. A larger one would keep the person waiting: Check does it.
+var checkAtOnce int64 = 64 << 20 // a variable for its test
+
+// Check reads the whole file and says whether it is damaged (Corrupt). It may
+// take a minute, and nothing waits for it. What Open has checked is not checked
+// again.
+func (s *Store) Check(ctx context.Context) error {
+	if s.checked {
+		return nil
+	}
+	return translate(s.quickCheck(ctx, s.read), "store.check")
+}
+
+func (s *Store) quickCheck(ctx context.Context, db *sql.DB) error {
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return err
 	}
 	if verdict != "ok" {
 		return fault.Wrap(errors.New(verdict), fault.Corrupt, "store.open", "The file with your sessions is damaged.",
 			"Put back a copy of it, or move it away to begin with an empty one.")
+	}
+	return nil
+}
+
+func (s *Store) prepare(ctx context.Context, size int64) error {
+	if size <= checkAtOnce {
+		if err := s.quickCheck(ctx, s.db); err != nil {
+			return err
+		}
+		s.checked = true
 	}
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
