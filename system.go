@@ -33,7 +33,7 @@ var (
 // embedServer gives the desk the signaling server that runs inside the console.
 func embedServer(cfg *desk.Config, log *slog.Logger) {
 	cfg.CreateAdmin = func(ctx context.Context, dir, email, name, company string) (string, string, error) {
-		a, err := server.CreateAdmin(ctx, dir, email, name, company)
+		a, err := server.CreateLocal(ctx, dir, email, name, company)
 		return a.Email, a.Password, err
 	}
 	cfg.Embed = func(ctx context.Context, e desk.EmbedConfig) (desk.Embedded, error) {

@@ -131,7 +131,7 @@ func verb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if args[1] == "create" {
 			a, err = server.CreateAdmin(ctx, *data, *email, *name, *company)
 		} else {
-			a, err = server.ResetPassword(ctx, *data, *email)
+			a, err = server.ResetAccount(ctx, *data, *email)
 		}
 		if err != nil {
 			return err

@@ -1003,7 +1003,7 @@ func TestNoKeyringAsksAndGoesOn(t *testing.T) {
 // embedded wires the server inside, as the root does.
 func embedded(c *desk.Config) {
 	c.CreateAdmin = func(ctx context.Context, dir, email, name, company string) (string, string, error) {
-		a, err := server.CreateAdmin(ctx, dir, email, name, company)
+		a, err := server.CreateLocal(ctx, dir, email, name, company)
 		return a.Email, a.Password, err
 	}
 	c.Embed = func(ctx context.Context, e desk.EmbedConfig) (desk.Embedded, error) {

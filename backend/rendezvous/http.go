@@ -200,6 +200,8 @@ func toError(op string, f protocol.Fault) error {
 		e.Err = ErrNotYet
 	case protocol.CodeTOTP:
 		e.Err = ErrTOTP
+	case protocol.CodeEnrol:
+		e.Err = ErrEnrol
 	case protocol.CodeToken:
 		e.Err = errToken
 	}

@@ -96,6 +96,10 @@ var ErrNotYet = errors.New("rendezvous: the other side has not activated yet")
 // one-time code is needed or wrong.
 var ErrTOTP = errors.New("rendezvous: a one-time code is needed")
 
+// ErrEnrol is the cause of the fault.Denied that every request returns until
+// the second factor, which role or policy demand, is set up.
+var ErrEnrol = errors.New("rendezvous: a second factor must be set up first")
+
 // RetryActivate calls activate until it succeeds, until ctx is done, or until
 // it fails otherwise than by ErrNotYet or by the server being out of reach.
 // Activation is idempotent, so that every repetition is safe.

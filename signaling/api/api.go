@@ -66,8 +66,8 @@ func New(cfg Config) *API {
 	a.mux.HandleFunc("GET "+b+"/invitations/{id}", a.invitation)
 	a.mux.Handle("POST "+b+"/signin", a.proved(a.signIn))
 	a.mux.Handle("POST "+b+"/refresh", a.proved(a.refresh))
-	a.mux.Handle("POST "+b+"/signout", a.console(a.signOut))
-	a.mux.Handle("GET "+b+"/profile", a.console(a.profile))
+	a.mux.Handle("POST "+b+"/signout", a.signedIn(a.signOut))
+	a.mux.Handle("GET "+b+"/profile", a.signedIn(a.profile))
 	a.mux.Handle("GET "+b+"/sessions", a.console(a.list))
 	a.mux.Handle("POST "+b+"/sessions", a.console(a.create))
 	a.mux.Handle("GET "+b+"/sessions/{id}", a.console(a.session))
@@ -82,6 +82,7 @@ func New(cfg Config) *API {
 	a.mux.Handle("POST "+b+"/host/{id}/end", a.proved(a.endHost))
 	a.mux.Handle("POST "+b+"/host/{id}/removed", a.proved(a.removed))
 	a.mux.Handle("GET "+b+"/host/{id}/ice", a.proved(a.iceHost))
+	a.people()
 	a.mux.HandleFunc(b+"/", func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w, fault.New(fault.NotFound, "api", "The server does not know this request.", "Console and server may have different versions."))
 	})
@@ -149,7 +150,18 @@ func (a *API) proved(next func(http.ResponseWriter, *request)) http.Handler {
 	})
 }
 
+// console is signedIn for everything that needs the second factor to be set up.
 func (a *API) console(next func(http.ResponseWriter, *request)) http.Handler {
+	return a.signedIn(func(w http.ResponseWriter, r *request) {
+		if err := a.cfg.Directory.Enrolled(r.auth); err != nil {
+			a.fail(w, err)
+			return
+		}
+		next(w, r)
+	})
+}
+
+func (a *API) signedIn(next func(http.ResponseWriter, *request)) http.Handler {
 	return a.proved(func(w http.ResponseWriter, r *request) {
 		var err error
 		if r.auth, err = a.cfg.Directory.Authenticate(r.Context(), r.proof.Token, r.proof.Key); err != nil {

@@ -97,6 +97,7 @@ type box struct {
 	present bool // host: tell whether the console is there
 	claim   bool // host: tell who asks to go on with the session
 	over    bool // host: tell the end
+	leave   bool // console: the sign-in ended; close once what happened is told
 }
 
 type sock struct {
@@ -311,13 +312,31 @@ func (br *Broker) Online(id grant.ID) []protocol.Instance {
 	return out
 }
 
-// CloseConsole disconnects a console whose sign-in ended.
+// leaveWithin is how long a console whose sign-in ended may take to read why.
+const leaveWithin = time.Second
+
+// CloseConsole disconnects a console whose sign-in ended. It is told first what
+// happened to its sessions; nothing is taken from it any more.
 func (br *Broker) CloseConsole(key grant.Key) {
 	br.mu.Lock()
 	defer br.mu.Unlock()
-	if c := br.consoles[key]; c != nil && c.sock != nil {
-		c.sock.cancel(&closing{protocol.CloseOver, "signed out"})
+	c := br.consoles[key]
+	if c == nil || c.sock == nil {
+		return
 	}
+	s := c.sock
+	c.leave = true
+	c.queue = nil
+	c.poke()
+	time.AfterFunc(leaveWithin, func() { s.cancel(&closing{protocol.CloseOver, "signed out"}) })
+}
+
+// ConsoleOnline reports whether a console's socket is open.
+func (br *Broker) ConsoleOnline(key grant.Key) bool {
+	br.mu.Lock()
+	defer br.mu.Unlock()
+	c := br.consoles[key]
+	return c != nil && c.sock != nil && !c.leave
 }
 
 // Sockets returns how many sockets are open.
@@ -425,7 +444,7 @@ func (b *box) attach(client string, cancel context.CancelCauseFunc) *sock {
 	}
 	s := &sock{wake: make(chan struct{}, 1), cancel: cancel}
 	s.heard.Store(time.Now().UnixNano())
-	b.sock, b.since, b.replies, b.hello = s, time.Now(), nil, true
+	b.sock, b.since, b.replies, b.hello, b.leave = s, time.Now(), nil, true, false
 	if client != b.client {
 		b.client, b.lastID = client, 0
 	}
@@ -630,6 +649,9 @@ func (br *Broker) send(ctx context.Context, b *box, f protocol.Frame) protocol.R
 	}
 	br.mu.Lock()
 	defer br.mu.Unlock()
+	if b.leave {
+		return protocol.Unknown
+	}
 	if f.ID <= b.lastID {
 		return protocol.Taken // sent again after a reconnect
 	}
@@ -729,6 +751,9 @@ func (br *Broker) next(b *box, s *sock) (f *protocol.Frame, told bool, err error
 			v := br.view(r.session)
 			return event(protocol.Event{Session: &v})
 		}
+	}
+	if b.leave {
+		return nil, false, &closing{protocol.CloseOver, "signed out"}
 	}
 	if b.present && !b.console {
 		b.present = false

@@ -9,7 +9,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -28,11 +30,13 @@ type Config struct {
 	Store        store.Store
 	Key          ed25519.PrivateKey // the server's signing key
 	LAN          bool
-	InviteFor    time.Duration         // life of an invitation; 0: 24 h
-	RemovalGrace time.Duration         // until an ended session without a word of removal is unconfirmed; 0: 15 min
-	Now          func() time.Time      // nil: time.Now
-	Changed      func(s store.Session) // called after every stored change, without locks; may be nil
-	Revoked      func(key grant.Key)   // called when a console's sign-in ended; may be nil
+	InviteFor    time.Duration              // life of an invitation; 0: 24 h
+	RemovalGrace time.Duration              // until an ended session without a word of removal is unconfirmed; 0: 15 min
+	Now          func() time.Time           // nil: time.Now
+	Changed      func(s store.Session)      // called after every stored change, without locks; may be nil
+	Revoked      func(key grant.Key)        // called when a console's sign-in ended; may be nil
+	Link         func(code string) string   // where a person goes with a one-time code; nil: nowhere
+	Own          func(from netip.Addr) bool // is this an address of the server's own computer; nil: not asked
 	Log          *slog.Logger
 }
 
@@ -43,6 +47,8 @@ type Directory struct {
 	pub   grant.Key
 	login *limits
 	hash  *hasher
+
+	verifying sync.Mutex // one check of the audit chain at a time
 }
 
 // Error is a fault with what a program needs besides.
@@ -95,8 +101,16 @@ func stored(op string, err error) error {
 		return nil
 	case errors.As(err, new(*fault.Error)) || errors.As(err, new(*Error)) || errors.As(err, &no):
 		return err
+	case errors.Is(err, store.ErrNotFound) && !strings.HasPrefix(op, "session.") && !strings.HasPrefix(op, "invitation.") && !strings.HasPrefix(op, "host."):
+		return fault.Wrap(err, fault.NotFound, op, "This is not there any more.", "Look again.")
 	case errors.Is(err, store.ErrNotFound):
 		return fault.Wrap(err, fault.NotFound, op, "There is no such session.", "Check the link, or ask for a new invitation.")
+	case errors.Is(err, store.ErrLastAdmin):
+		return fault.Wrap(err, fault.Conflict, op, "The company would be without an administrator.", "Make somebody else an administrator first.")
+	case errors.Is(err, store.ErrUsed):
+		return fault.Wrap(err, fault.Conflict, op, "This code was used already.", "If it was not by you, tell your administrator at once. Otherwise sign in.")
+	case errors.Is(err, store.ErrOver):
+		return fault.Wrap(err, fault.Expired, op, "This code is not good any more.", "Ask your administrator for a new one.")
 	case errors.Is(err, store.ErrConflict):
 		return fault.Wrap(err, fault.Conflict, op, "Somebody was faster.", "Look again and repeat it if it is still wanted.")
 	case errors.Is(err, store.ErrFull):
@@ -138,13 +152,19 @@ func (d *Directory) View(s store.Session) protocol.Session {
 
 // ProfileOf returns who is signed in, with the places taken.
 func (d *Directory) ProfileOf(ctx context.Context, p store.Profile) (protocol.Profile, error) {
+	const op = "profile.get"
 	mine, all, err := d.cfg.Store.Usage(ctx, p.Company.ID, p.ID)
 	if err != nil {
-		return protocol.Profile{}, stored("profile.get", err)
+		return protocol.Profile{}, stored(op, err)
+	}
+	left, err := d.cfg.Store.RecoveryLeft(ctx, p.ID)
+	if err != nil {
+		return protocol.Profile{}, stored(op, err)
 	}
 	return protocol.Profile{
 		ID: p.ID.String(), Name: p.Name, Email: p.Email, Company: p.Company.Name, Roles: p.Roles, Rights: p.Entitled() & Offered,
 		Limits: protocol.Limits{Mine: protocol.Usage{Used: mine, Max: p.Company.MaxPerProfile}, Company: protocol.Usage{Used: all, Max: p.Company.MaxSessions}},
+		TOTP:   len(p.TOTP) > 0, MustTOTP: mustTOTP(p), Enrol: mustEnrol(p), Recovery: left, Local: p.Local, Mail: mailPolicy(p.Company),
 	}, nil
 }
 
@@ -518,7 +538,7 @@ func (d *Directory) activate(s *store.Session, act grant.Activated) (string, any
 	now := d.Now()
 	g := grant.Grant{
 		Session: s.ID, Company: offer.Company, Technician: offer.Technician, TechnicianKey: act.TechnicianKey, HostKey: act.HostKey,
-		Rights: offer.Rights, Issued: now, Expires: now.Add(grant.Limit),
+		Rights: offer.Rights & s.Entitled, Issued: now, Expires: now.Add(grant.Limit), // what was taken away since counts
 	}
 	signed, err := grant.Sign(d.cfg.Key, grant.ContextGrant, g)
 	if err != nil {

@@ -2,15 +2,11 @@ package directory
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/mail"
 	"net/netip"
 	"strings"
 	"sync"
@@ -60,6 +56,17 @@ func HashPassword(password string) string {
 	var salt [16]byte
 	rand.Read(salt[:])
 	return encode(salt[:], argon2.IDKey([]byte(password), salt[:], argonPasses, argonMemory, 1, 32))
+}
+
+// make returns the hash of a password that a person chose.
+func (h *hasher) make(ctx context.Context, password string) (string, error) {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	return HashPassword(password), nil
 }
 
 func (h *hasher) check(ctx context.Context, encoded, password string) (bool, error) {
@@ -190,23 +197,22 @@ func newTokens(now time.Time) (protocol.Tokens, store.NewTokens) {
 	return t, store.NewTokens{Access: store.HashToken(t.Access), Refresh: store.HashToken(t.Refresh), AccessExpires: t.Expires, RefreshExpires: now.Add(refreshLife)}
 }
 
-// SignIn checks address and password and binds new tokens to the console's key,
-// whose possession the caller has verified. from is the network address.
+// SignIn checks address, password and second factor and binds new tokens to the
+// console's key, whose possession the caller has verified. from is the network
+// address. Where a second factor is demanded and missing, the sign-in is good
+// for setting one up and nothing else; see Enrolled.
 func (d *Directory) SignIn(ctx context.Context, key grant.Key, from netip.Addr, in protocol.SignIn) (protocol.SignedIn, error) {
 	const op = "account.signin"
-	if len(in.Email) > 254 || len(in.Password) > 1024 || len(in.TOTP) > 16 {
+	if len(in.Email) > 254 || len(in.Password) > protocol.MaxPassword || len(in.TOTP) > maxCode {
 		return protocol.SignedIn{}, fault.New(fault.Invalid, op, "That is too long.", "Check address and password.")
-	}
-	name, err := text(op, "name of this computer", in.Console, 1, 120)
-	if err != nil {
-		name = "Console"
 	}
 	p, err := d.cfg.Store.ProfileByEmail(ctx, in.Email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return protocol.SignedIn{}, stored(op, err)
 	}
+	exists := err == nil
 	account := strings.ToLower(in.Email)
-	if err == nil {
+	if exists {
 		known, err := d.cfg.Store.KnownConsole(ctx, p.ID, key)
 		if err != nil {
 			return protocol.SignedIn{}, stored(op, err)
@@ -215,40 +221,66 @@ func (d *Directory) SignIn(ctx context.Context, key grant.Key, from netip.Addr, 
 			account += " " + string(key[:])
 		}
 	}
-	address := from.Unmap().WithZone("").String()
-	if from.Is6() && !from.Is4In6() {
-		if pre, err := from.WithZone("").Prefix(64); err == nil {
-			address = pre.String() // one customer has a whole /64
-		}
-	}
-	if wait := d.login.take(account, address, d.Now()); wait > 0 {
-		return protocol.SignedIn{}, &Error{Retry: wait, Fault: fault.New(fault.Limit, op, "There were too many tries.", fmt.Sprintf("Wait %d seconds and try again.", int(wait/time.Second)+1))}
+	address := network(from)
+	if err := d.pause(op, account, address); err != nil {
+		return protocol.SignedIn{}, err
 	}
 	ok, err := d.hash.check(ctx, p.Password, in.Password)
 	if err != nil {
 		return protocol.SignedIn{}, stored(op, err)
 	}
-	ok = ok && p.Password != ""
-	if !ok {
+	if !ok || p.Password == "" {
 		d.login.note(address, d.Now(), false)
+		if exists {
+			d.failed(ctx, p, from, "password")
+		}
 		return protocol.SignedIn{}, fault.New(fault.SignedOut, op, "Address or password is wrong.", "Check both and try again.")
 	}
-	if p.Disabled || p.Company.Suspended {
-		return protocol.SignedIn{}, fault.New(fault.Denied, op, "This account is switched off.", "Ask the administrator of your company.")
+	if err := d.admitted(op, p, from); err != nil {
+		d.failed(ctx, p, from, "refused")
+		return protocol.SignedIn{}, err
 	}
-	if len(p.TOTP) > 0 {
-		step, ok := totpStep(p.TOTP, in.TOTP, d.Now())
-		if ok {
-			if ok, err = d.cfg.Store.UseTOTP(ctx, p.ID, step); err != nil {
-				return protocol.SignedIn{}, stored(op, err)
+	if err := d.second(ctx, op, p, in.TOTP); err != nil {
+		var e *Error
+		if asked := in.TOTP == ""; errors.As(err, &e) && e.Code == protocol.CodeTOTP {
+			d.login.note(address, d.Now(), asked)
+			if !asked {
+				d.failed(ctx, p, from, "totp")
 			}
 		}
-		if !ok {
-			d.login.note(address, d.Now(), in.TOTP == "")
-			return protocol.SignedIn{}, &Error{Code: protocol.CodeTOTP, Fault: fault.New(fault.SignedOut, op, "A one-time code is needed.", "Type the code that your authenticator shows now.")}
-		}
+		return protocol.SignedIn{}, err
 	}
 	d.login.note(address, d.Now(), true)
+	return d.signedIn(ctx, op, p, key, in.Console)
+}
+
+// admitted says whether an account may be used at all.
+func (d *Directory) admitted(op string, p store.Profile, from netip.Addr) error {
+	switch {
+	case p.Company.Suspended:
+		return fault.New(fault.Denied, op, "Your company's use of this server is suspended.", "Ask whoever operates the server.")
+	case p.Disabled:
+		return fault.New(fault.Denied, op, "This account is switched off.", "Ask the administrator of your company.")
+	case p.Local && d.cfg.Own != nil && !d.cfg.Own(from):
+		return fault.New(fault.Denied, op, "This account works on the server's own computer only.", "Ask an administrator for an invitation of your own.")
+	}
+	return nil
+}
+
+// failed notes a sign-in that failed. The limits of sign-in bound how many
+// there are.
+func (d *Directory) failed(ctx context.Context, p store.Profile, from netip.Addr, why string) {
+	if err := d.cfg.Store.Note(ctx, p.Company.ID, store.Actor{Kind: "server"}, d.Now(), "console.signin_failed", map[string]any{"profile": p.ID, "why": why, "from": from.String()}); err != nil {
+		d.cfg.Log.Error("a failed sign-in could not be noted", "error", err)
+	}
+}
+
+// signedIn starts a sign-in of somebody who proved to be p.
+func (d *Directory) signedIn(ctx context.Context, op string, p store.Profile, key grant.Key, computer string) (protocol.SignedIn, error) {
+	name, err := text(op, "name of this computer", computer, 1, 120)
+	if err != nil {
+		name = "Console"
+	}
 	now := d.Now()
 	t, hashed := newTokens(now)
 	if _, err := d.cfg.Store.SignIn(ctx, p.ID, key, name, hashed, now); err != nil {
@@ -258,21 +290,23 @@ func (d *Directory) SignIn(ctx context.Context, key grant.Key, from netip.Addr, 
 	return protocol.SignedIn{Tokens: t, Profile: prof}, err
 }
 
-// totpStep returns the time step (RFC 6238: SHA-1, 30 s, 6 digits) that code
-// belongs to, one step of clock error either way.
-func totpStep(seed []byte, code string, now time.Time) (int64, bool) {
-	at := now.Unix() / 30
-	for _, step := range []int64{at, at - 1, at + 1} {
-		m := hmac.New(sha1.New, seed)
-		m.Write(binary.BigEndian.AppendUint64(nil, uint64(step)))
-		s := m.Sum(nil)
-		o := s[len(s)-1] & 15
-		want := fmt.Sprintf("%06d", (binary.BigEndian.Uint32(s[o:])&0x7fffffff)%1_000_000)
-		if subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
-			return step, true
+// network returns what counts as one address in limits.
+func network(from netip.Addr) string {
+	if from.Is6() && !from.Is4In6() {
+		if pre, err := from.WithZone("").Prefix(64); err == nil {
+			return pre.String() // one customer has a whole /64
 		}
 	}
-	return 0, false
+	return from.Unmap().WithZone("").String()
+}
+
+// pause spends a try, or says how long to wait for one.
+func (d *Directory) pause(op, account, address string) error {
+	wait := d.login.take(account, address, d.Now())
+	if wait == 0 {
+		return nil
+	}
+	return &Error{Retry: wait, Fault: fault.New(fault.Limit, op, "There were too many tries.", fmt.Sprintf("Wait %d seconds and try again.", int(wait/time.Second)+1))}
 }
 
 // Refresh rotates tokens.
@@ -322,71 +356,4 @@ func (d *Directory) SignOut(ctx context.Context, a store.Auth) error {
 		d.cfg.Revoked(a.Console.Key)
 	}
 	return nil
-}
-
-// Account is a new admin's complete sign-in, as `admin create` prints it.
-type Account struct {
-	Email    string `json:"email"`
-	Password string `json:"password"`
-	Name     string `json:"name"`
-	Company  string `json:"company"`
-	TOTPSeed string `json:"totp_seed,omitempty"`
-	Server   string `json:"server,omitempty"`
-}
-
-// CreateAdmin adds an admin with a random password (100 bits). Empty name and
-// company get plain defaults. It is the only way to the first account, and
-// needs the server's disk.
-func CreateAdmin(ctx context.Context, st store.Store, email, name, company string, now time.Time) (Account, error) {
-	const op = "admin.create"
-	if a, err := mail.ParseAddress(email); err != nil || a.Address != email || len(email) > 254 {
-		return Account{}, fault.New(fault.Invalid, op, "This is not an e-mail address.", "Give it as somebody@example.org.")
-	}
-	if name == "" {
-		name, _, _ = strings.Cut(email, "@")
-	}
-	if company == "" {
-		company = "My company"
-	}
-	name, err := text(op, "name", name, 1, 120)
-	if err != nil {
-		return Account{}, err
-	}
-	if company, err = text(op, "company", company, 1, 120); err != nil {
-		return Account{}, err
-	}
-	password := newPassword()
-	_, err = st.CreateAdmin(ctx, store.Profile{
-		ID: grant.NewID(), Email: email, Name: name, Password: HashPassword(password), Roles: []string{"admin", "lead", "technician"}, Rights: grant.All, Created: now,
-		Company: store.Company{ID: grant.NewID(), Name: company, MaxSessions: 5, MaxPerProfile: 1, Rights: grant.All},
-	})
-	if errors.Is(err, store.ErrConflict) {
-		return Account{}, fault.Wrap(err, fault.Conflict, op, "There is an account with this address already.", "Use another address.")
-	}
-	if err != nil {
-		return Account{}, stored(op, err)
-	}
-	return Account{Email: email, Password: password, Name: name, Company: company}, nil
-}
-
-// newPassword returns 100 random bits in a form that can be typed.
-func newPassword() string {
-	var b [13]byte
-	rand.Read(b[:])
-	s := strings.ToLower(grant.Crockford.EncodeToString(b[:])[:20])
-	return s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:]
-}
-
-// ResetPassword gives an account a new random password and ends all its
-// sign-ins. Like CreateAdmin it needs the server's disk.
-func ResetPassword(ctx context.Context, st store.Store, email string, now time.Time) (Account, error) {
-	password := newPassword()
-	p, err := st.SetPassword(ctx, email, HashPassword(password), now)
-	if errors.Is(err, store.ErrNotFound) {
-		return Account{}, fault.Wrap(err, fault.NotFound, "admin.reset", "There is no account with this address.", "Make one with admin create.")
-	}
-	if err != nil {
-		return Account{}, stored("admin.reset", err)
-	}
-	return Account{Email: p.Email, Password: password, Name: p.Name, Company: p.Company.Name}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"daypass/backend/grant"
 	"daypass/backend/rendezvous"
+	"daypass/backend/rendezvous/protocol"
 	"daypass/signaling/server"
 )
 
@@ -31,7 +32,7 @@ func Start(t testing.TB, change ...func(*server.Config)) *Server {
 	for _, f := range change {
 		f(&cfg)
 	}
-	a, err := server.CreateAdmin(t.Context(), cfg.DataDir, "mia@example.org", "Mia Roth", "Contoso IT")
+	a, err := server.CreateLocal(t.Context(), cfg.DataDir, "mia@example.org", "Mia Roth", "Contoso IT")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +76,24 @@ func (s *Server) ConsoleOf(t testing.TB, a server.Account) (*rendezvous.Client, 
 	key := Key(t)
 	c := rendezvous.NewClient(rendezvous.ConsoleConfig{Server: s.Address, Key: key, Tokens: &Memory{}})
 	t.Cleanup(c.Close)
-	if _, err := c.SignIn(t.Context(), rendezvous.SignIn{Email: a.Email, Password: a.Password, ConsoleName: "test"}); err != nil {
+	if _, err := c.SignIn(t.Context(), rendezvous.SignIn{Email: a.Email, Password: a.Password, TOTP: Code(t, a.TOTPSeed, 0), ConsoleName: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	return c, key
+}
+
+// Code returns the one-time code of a seed, so many steps of 30 s from now;
+// nothing for no seed. Each works once, and those one step away do, too.
+func Code(t testing.TB, seed string, steps int64) string {
+	t.Helper()
+	if seed == "" {
+		return ""
+	}
+	b, err := protocol.ParseSeed(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return protocol.TOTPCode(b, protocol.TOTPStep(time.Now())+steps)
 }
 
 // Host returns a host's mailbox with a new key and instance, closed with the

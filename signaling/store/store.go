@@ -48,6 +48,7 @@ type Company struct {
 	MaxPerProfile int // live sessions of one profile, 1..64
 	Rights        grant.Rights
 	Suspended     bool
+	Policy        Policy
 	Created       time.Time
 }
 
@@ -59,6 +60,9 @@ type Profile struct {
 	Name     string
 	Password string // encoded argon2id hash
 	TOTP     []byte // seed; empty: none
+	Pending  []byte // seed that waits for its first code
+	Step     int64  // last time step that was accepted
+	Local    bool   // the account of the server's own computer
 	Roles    []string
 	Rights   grant.Rights // the person's entitlements; what counts is Rights & Company.Rights
 	Disabled bool
@@ -111,7 +115,8 @@ type Session struct {
 	Company       grant.ID
 	CompanyName   string // read only
 	Profile       grant.ID
-	Technician    string // display name; read only
+	Technician    string       // display name; read only
+	Entitled      grant.Rights // of the person, by now; read only
 	Console       grant.ID
 	ConsoleKey    grant.Key // read only
 	Label         string
@@ -229,11 +234,11 @@ type Update func(s *Session) (kind string, detail any, err error)
 // use by several goroutines. None may be retried blindly but those that only
 // read.
 type Store interface {
+	PeopleStore
+
 	// CreateAdmin adds a profile with the given password hash, making its
 	// company if none has that name. ErrConflict: the address is taken.
 	CreateAdmin(ctx context.Context, p Profile) (Profile, error)
-	// SetPassword gives a profile another password and ends all its sign-ins.
-	SetPassword(ctx context.Context, email, hash string, now time.Time) (Profile, error)
 	ProfileByEmail(ctx context.Context, email string) (Profile, error)
 	Profile(ctx context.Context, id grant.ID) (Profile, error)
 

@@ -43,7 +43,10 @@ func TestPageAgainstTheRealConsole(t *testing.T) {
 	if err != nil {
 		t.Fatalf("admin create: %v (make bindings builds it)", err)
 	}
-	var who struct{ Email, Password string }
+	var who struct {
+		Email, Password string
+		TOTPSeed        string `json:"totp_seed"`
+	}
 	if err := json.Unmarshal(out, &who); err != nil {
 		t.Fatalf("admin create printed %q: %v", out, err)
 	}
@@ -52,7 +55,7 @@ func TestPageAgainstTheRealConsole(t *testing.T) {
 	answers(d, "the signaling server", "http://"+address+"/healthz")
 
 	here, elsewhere := console("here"), console("elsewhere")
-	drive := exec.Command("node", "drive.mjs", here, elsewhere, "http://"+address, who.Email, who.Password)
+	drive := exec.Command("node", "drive.mjs", here, elsewhere, "http://"+address, who.Email, who.Password, who.TOTPSeed)
 	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
 	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
 	if err := drive.Run(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"daypass/backend/rendezvous/protocol"
 	"daypass/test/desk"
 )
 
@@ -72,6 +73,7 @@ func (w *technician) signIn(address string, acc account) {
 	w.eyes.Wait(app, "push button", "Sign in", 30*time.Second)
 	w.enter("E-mail", acc.Email)
 	w.enterAs("password text", "Password", acc.Password)
+	w.enter("Six digits from your authenticator", acc.code(w.t))
 	w.press("push button", "Sign in")
 	w.eyes.Wait(app, "", "Nobody is waiting", 30*time.Second)
 	w.desk.Save("empty")
@@ -302,6 +304,17 @@ func (w *technician) confirm(name string) {
 type account struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	TOTPSeed string `json:"totp_seed"`
+}
+
+// code is what the authenticator shows now.
+func (a account) code(t *testing.T) string {
+	t.Helper()
+	seed, err := protocol.ParseSeed(a.TOTPSeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return protocol.TOTPCode(seed, protocol.TOTPStep(time.Now()))
 }
 
 // technician is the console and who sits before it.

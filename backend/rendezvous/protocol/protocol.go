@@ -125,6 +125,9 @@ const (
 	Unconfirmed = "unconfirmed"
 )
 
+// States are all states, in their order.
+var States = []string{Invited, Answered, Pairing, Active, Ending, Ended, Removed, Unconfirmed}
+
 // Live reports whether a session in this state holds a place.
 func Live(state string) bool {
 	return state == Invited || state == Answered || state == Pairing || state == Active
@@ -378,8 +381,8 @@ type Health struct {
 type SignIn struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	TOTP     string `json:"totp,omitempty"`
-	Console  string `json:"console"` // name of the computer, for the list of consoles
+	TOTP     string `json:"totp,omitempty"` // one-time code, or a recovery code
+	Console  string `json:"console"`        // name of the computer, for the list of consoles
 }
 
 // Tokens answers signin and refresh. Access and refresh are opaque 256-bit
@@ -422,6 +425,13 @@ type Profile struct {
 	Roles   []string     `json:"roles"` // technician, lead, admin; additive
 	Rights  grant.Rights `json:"rights"`
 	Limits  Limits       `json:"limits"`
+
+	TOTP     bool   `json:"totp"`      // has a second factor
+	MustTOTP bool   `json:"must_totp"` // role or policy demand one
+	Enrol    bool   `json:"enrol"`     // it must be set up before anything else is allowed; see CodeEnrol
+	Recovery int    `json:"recovery"`  // recovery codes that are left
+	Local    bool   `json:"local"`     // the account of the computer that the server runs on, inside the console
+	Mail     string `json:"mail"`      // the company's policy: MailConsole or MailServer
 }
 
 // NewSession is the body of POST Base/sessions.

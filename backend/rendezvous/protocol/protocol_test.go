@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"net/http"
+	"net/url"
 	"reflect"
 	"testing"
 	"time"
@@ -98,6 +99,47 @@ func FuzzOpenProof(f *testing.F) {
 		h := http.Header{HeaderKey: {key}, HeaderTime: {at}, HeaderNonce: {nonce}, HeaderSignature: {sig}, "Authorization": {auth}}
 		if _, err := OpenProof(h, "GET", "h", "/", nil); err == nil {
 			t.Fatal("accepted what nobody signed")
+		}
+	})
+}
+
+// FuzzParseQueries: what one side writes the other reads, and nothing else gets
+// through.
+func FuzzParseQueries(f *testing.F) {
+	id := grant.NewID()
+	at := time.UnixMilli(1_700_000_000_000).UTC()
+	f.Add(SessionFilter{Live: true, States: []string{Active, Ended}, Technician: id, Text: "50 % of_it", From: at, To: at, Before: "1-x", Limit: 3}.Values().Encode())
+	f.Add(AuditFilter{Kind: "session.", Person: id, Session: id, From: at, To: at, Before: 7, Limit: 3}.Values().Encode())
+	f.Add("limit=0&state=no&live=2&x=y&text=%00")
+	f.Fuzz(func(t *testing.T, raw string) {
+		v, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		if s, err := ParseSessionFilter(v); err == nil {
+			again, err := ParseSessionFilter(s.Values())
+			if err != nil || !reflect.DeepEqual(again, s) || s.Limit > MaxPage || len(s.Text) > maxText {
+				t.Fatalf("%+v became %+v: %v", s, again, err)
+			}
+		}
+		if a, err := ParseAuditFilter(v); err == nil {
+			if again, err := ParseAuditFilter(a.Values()); err != nil || again != a || a.Limit > MaxPage {
+				t.Fatalf("%+v became %+v: %v", a, again, err)
+			}
+		}
+	})
+}
+
+func FuzzParseSeed(f *testing.F) {
+	f.Add("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
+	f.Add("gezd gnbv gy3t qojq")
+	f.Fuzz(func(t *testing.T, s string) {
+		seed, err := ParseSeed(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseSeed(SeedText(seed)); err != nil || string(again) != string(seed) || len(TOTPCode(seed, 1)) != 6 {
+			t.Fatalf("%q: %x, %x, %v", s, seed, again, err)
 		}
 	})
 }

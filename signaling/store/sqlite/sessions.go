@@ -18,7 +18,7 @@ import (
 
 const sessionColumns = `s.id, s.company_id, m.name, s.profile_id, p.name, s.console_id, c.key, s.label, s.language, s.state, s.created_at, s.invite_expires,
 	s.activated_at, s.expires_at, s.ended_at, s.ended_by, s.removed_at, s.host_key, s.host_instance, s.offer, s.act_console, s.act_host, s.grant_fact, s.ended_fact, s.removed_fact, s.rev,
-	s.claim_console_id, k.key, s.claim_until, s.claim_offer, s.claim_act_console, s.claim_act_host
+	s.claim_console_id, k.key, s.claim_until, s.claim_offer, s.claim_act_console, s.claim_act_host, p.rights & m.rights
 	FROM sessions s JOIN companies m ON m.id = s.company_id JOIN profiles p ON p.id = s.profile_id JOIN consoles c ON c.id = s.console_id LEFT JOIN consoles k ON k.id = s.claim_console_id `
 
 func scanSession(scan func(...any) error) (store.Session, error) {
@@ -34,7 +34,7 @@ func scanSession(scan func(...any) error) (store.Session, error) {
 	)
 	err := scan(&id, &company, &s.CompanyName, &prof, &s.Technician, &console, &ckey, &s.Label, &s.Language, &s.State, &created, &invite,
 		&activated, &expires, &end, &endedBy, &remov, &hkey, &hinst, &offer, &facts[0], &facts[1], &facts[2], &facts[3], &facts[4], &s.Rev,
-		&claim, &claimKey, &until, &facts[5], &facts[6], &facts[7])
+		&claim, &claimKey, &until, &facts[5], &facts[6], &facts[7], &s.Entitled)
 	if err != nil {
 		return s, full(err)
 	}
@@ -95,12 +95,15 @@ func fact(f *grant.Signed) (any, error) {
 	return string(b), err
 }
 
-// takePlace picks the lowest free number of the company and of the profile. No
-// free number is NULL, which the columns refuse.
+// takePlace picks the lowest free number of the company and of the profile while
+// fewer are taken than the policy allows, also where it was lowered meanwhile.
+// No free number is NULL, which the columns refuse.
 const takePlace = `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 63)
 	INSERT INTO places (session_id, company_id, company_place, profile_id, profile_place)
-	SELECT ?1, m.id, (SELECT min(i) FROM n WHERE i < m.max_sessions AND i NOT IN (SELECT company_place FROM places WHERE company_id = m.id)),
-		?3, (SELECT min(i) FROM n WHERE i < m.max_per_profile AND i NOT IN (SELECT profile_place FROM places WHERE profile_id = ?3))
+	SELECT ?1, m.id, (SELECT min(i) FROM n WHERE i NOT IN (SELECT company_place FROM places WHERE company_id = m.id)
+			AND (SELECT count(*) FROM places WHERE company_id = m.id) < m.max_sessions),
+		?3, (SELECT min(i) FROM n WHERE i NOT IN (SELECT profile_place FROM places WHERE profile_id = ?3)
+			AND (SELECT count(*) FROM places WHERE profile_id = ?3) < m.max_per_profile)
 	FROM companies m WHERE m.id = ?2`
 
 // CreateSession stores an invited session and takes its places.

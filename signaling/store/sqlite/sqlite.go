@@ -234,11 +234,8 @@ func (s *Store) CreateAdmin(ctx context.Context, p store.Profile) (store.Profile
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			c := p.Company
-			if _, err := tx.ExecContext(ctx, "INSERT INTO companies (id, name, max_sessions, max_per_profile, rights, suspended, created_at) VALUES (?,?,?,?,?,?,?)",
-				c.ID[:], c.Name, c.MaxSessions, c.MaxPerProfile, uint32(c.Rights), flag(c.Suspended), ms(p.Created)); err != nil {
-				return err
-			}
-			if err := audit(ctx, tx, p.Created, c.ID, grant.ID{}, store.Actor{Kind: "local"}, "company.create", map[string]string{"name": c.Name}); err != nil {
+			c.Created = p.Created
+			if err := addCompany(ctx, tx, c, store.Actor{Kind: "local"}); err != nil {
 				return err
 			}
 		case err != nil:
@@ -246,40 +243,15 @@ func (s *Store) CreateAdmin(ctx context.Context, p store.Profile) (store.Profile
 		default:
 			p.Company.ID = grant.ID(id)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO profiles (id, company_id, email, name, password, totp_seed, rights, disabled, created_at) VALUES (?,?,?,?,?,?,?,?,?)",
-			p.ID[:], p.Company.ID[:], p.Email, p.Name, p.Password, nilIfEmpty(p.TOTP), uint32(p.Rights), flag(p.Disabled), ms(p.Created)); err != nil {
+		if err := addProfile(ctx, tx, p); err != nil {
 			return err
 		}
-		for _, r := range p.Roles {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO roles (profile_id, role) VALUES (?,?)", p.ID[:], r); err != nil {
-				return err
-			}
-		}
-		return audit(ctx, tx, p.Created, p.Company.ID, grant.ID{}, store.Actor{Kind: "local"}, "profile.create", map[string]any{"profile": p.ID, "roles": p.Roles})
+		return audit(ctx, tx, p.Created, p.Company.ID, grant.ID{}, store.Actor{Kind: "local"}, "person.create", map[string]any{"profile": p.ID, "name": p.Name, "roles": p.Roles, "rights": p.Rights})
 	})
 	if err != nil {
 		return store.Profile{}, err
 	}
 	return s.Profile(ctx, p.ID)
-}
-
-// SetPassword gives a profile another password and ends all its sign-ins.
-func (s *Store) SetPassword(ctx context.Context, email, hash string, now time.Time) (store.Profile, error) {
-	var p store.Profile
-	err := s.write(ctx, func(tx *sql.Tx) error {
-		var err error
-		if p, err = profile(ctx, tx, "p.email = ?", email); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE profiles SET password = ? WHERE id = ?", hash, p.ID[:]); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND console_id IN (SELECT id FROM consoles WHERE profile_id = ?)", ms(now), p.ID[:]); err != nil {
-			return err
-		}
-		return audit(ctx, tx, now, p.Company.ID, grant.ID{}, store.Actor{Kind: "local"}, "profile.password", map[string]any{"profile": p.ID})
-	})
-	return p, err
 }
 
 func nilIfEmpty(b []byte) any {
@@ -298,20 +270,26 @@ func profile(ctx context.Context, q querier, where string, arg any) (store.Profi
 	var (
 		p             store.Profile
 		id, cid, totp []byte
+		pending       []byte
 		roles         sql.NullString
+		policy        string
 		made, cmade   int64
 	)
-	err := q.QueryRowContext(ctx, `SELECT p.id, p.email, p.name, p.password, p.totp_seed, p.rights, p.disabled, p.created_at,
-		c.id, c.name, c.max_sessions, c.max_per_profile, c.rights, c.suspended, c.created_at,
+	err := q.QueryRowContext(ctx, `SELECT p.id, p.email, p.name, p.password, p.totp_seed, p.totp_pending, p.totp_last, p.local, p.rights, p.disabled, p.created_at,
+		c.id, c.name, c.max_sessions, c.max_per_profile, c.rights, c.suspended, c.policy, c.created_at,
 		(SELECT group_concat(role) FROM (SELECT role FROM roles WHERE profile_id = p.id ORDER BY role))
 		FROM profiles p JOIN companies c ON c.id = p.company_id WHERE `+where, arg).
-		Scan(&id, &p.Email, &p.Name, &p.Password, &totp, &p.Rights, &p.Disabled, &made,
-			&cid, &p.Company.Name, &p.Company.MaxSessions, &p.Company.MaxPerProfile, &p.Company.Rights, &p.Company.Suspended, &cmade, &roles)
+		Scan(&id, &p.Email, &p.Name, &p.Password, &totp, &pending, &p.Step, &p.Local, &p.Rights, &p.Disabled, &made,
+			&cid, &p.Company.Name, &p.Company.MaxSessions, &p.Company.MaxPerProfile, &p.Company.Rights, &p.Company.Suspended, &policy, &cmade, &roles)
 	if err != nil {
 		return p, full(err)
 	}
 	copy(p.ID[:], id)
 	copy(p.Company.ID[:], cid)
+	if err := json.Unmarshal([]byte(policy), &p.Company.Policy); err != nil {
+		return p, fmt.Errorf("%w: policy of %s: %w", store.ErrCorrupt, p.Company.ID, err)
+	}
+	p.Pending = pending
 	p.TOTP, p.Created, p.Company.Created = totp, time.UnixMilli(made).UTC(), time.UnixMilli(cmade).UTC()
 	if roles.String != "" {
 		p.Roles = strings.Split(roles.String, ",")
@@ -341,7 +319,7 @@ func (s *Store) SignIn(ctx context.Context, who grant.ID, key grant.Key, name st
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		var id, company []byte
 		if err := tx.QueryRowContext(ctx, `INSERT INTO consoles (id, profile_id, key, name, created_at, seen_at) VALUES (?,?,?,?,?,?)
-			ON CONFLICT (profile_id, key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at RETURNING id`,
+			ON CONFLICT (profile_id, key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, revoked_at = NULL RETURNING id`,
 			c.ID[:], who[:], key[:], name, ms(now), ms(now)).Scan(&id); err != nil {
 			return err
 		}
@@ -476,8 +454,17 @@ func (s *Store) Rotate(ctx context.Context, refresh store.Hash, key grant.Key, t
 // Revoke ends a sign-in.
 func (s *Store) Revoke(ctx context.Context, family grant.ID, now time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE families SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", ms(now), family[:])
-		return err
+		var console, who, company []byte
+		err := tx.QueryRowContext(ctx, `UPDATE families SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING console_id,
+			(SELECT profile_id FROM consoles c WHERE c.id = console_id), (SELECT p.company_id FROM consoles c JOIN profiles p ON p.id = c.profile_id WHERE c.id = console_id)`,
+			ms(now), family[:]).Scan(&console, &who, &company)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return audit(ctx, tx, now, grant.ID(company), grant.ID{}, store.Actor{Kind: "console", ID: grant.ID(console).String()}, "console.signout", map[string]any{"profile": grant.ID(who)})
 	})
 }
 
@@ -493,8 +480,8 @@ func (s *Store) Audit(ctx context.Context, f func(store.Entry) error) error {
 	return s.entries(ctx, "ORDER BY seq", f)
 }
 
-func (s *Store) entries(ctx context.Context, tail string, f func(store.Entry) error) error {
-	rows, err := s.r.QueryContext(ctx, "SELECT seq, at, company_id, session_id, actor_kind, actor_id, kind, detail, prev, hash FROM audit "+tail)
+func (s *Store) entries(ctx context.Context, tail string, f func(store.Entry) error, args ...any) error {
+	rows, err := s.r.QueryContext(ctx, "SELECT seq, at, company_id, session_id, actor_kind, actor_id, kind, detail, prev, hash FROM audit "+tail, args...)
 	if err != nil {
 		return full(err)
 	}
