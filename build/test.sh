@@ -87,7 +87,7 @@ cross() { # what we ship elsewhere must at least compile
 
 requirements() { # by name, so that nothing is skipped in silence
 	local ok=0 c
-	for c in Xvfb openbox xdotool xclip xsel xterm mousepad import chromium dbus-daemon gnome-keyring-daemon ip nft setxkbmap; do
+	for c in Xvfb openbox xdotool xclip xsel xterm mousepad import chromium dbus-daemon gnome-keyring-daemon ip nft setxkbmap xrandr xwininfo debootstrap unshare; do
 		command -v "$c" >/dev/null || { echo "missing: $c"; ok=1; }
 	done
 	[ -x /usr/libexec/at-spi-bus-launcher ] || { echo "missing: at-spi-bus-launcher"; ok=1; }
@@ -129,6 +129,13 @@ fuzz() {
 	return $rc
 }
 
+# What the Windows program is made of, cross-compiled and run in Wine. The rest of it is driven by the end-to-end.
+wine() {
+	counted go build/wine/with.sh env GOOS=windows CGO_ENABLED=0 \
+		go test -json -count=1 -timeout 5m -exec "$PWD/build/wine/exec" ./backend/fault ./backend/grant ./backend/wire ./backend/pairing/... \
+		./backend/rendezvous/... ./backend/peer ./hostsvc/screen ./hostsvc/lease ./hostsvc/removal ./hostsvc/consent
+}
+
 page() { (cd frontend && counted vitest npx --no-install vitest run); }
 browser() { (cd frontend && counted node npm run --silent e2e); }
 bindings() { DAYPASS_RESULTS=$results counted go go test -json -tags e2e -count=1 -timeout 5m ./test/bindings; }
@@ -142,11 +149,12 @@ run() {
 	requirements) stage requirements "what the tests need is here" requirements ;;
 	unit) stage unit "Go, with the race detector" unit ;;
 	fuzz) stage fuzz "every parser for $FUZZ" fuzz ;;
+	wine) stage wine "the Windows program's parts in Wine" wine ;;
 	page) stage page "the page's units" page ;;
 	browser) stage browser "every screen in Chromium" browser ;;
 	bindings) stage bindings "the page in Chromium against the real console" bindings ;;
 	e2e) stage e2e "a whole session with real programs" e2e ;;
-	*) echo "unknown stage $1: programs check cross requirements unit fuzz page browser bindings e2e" >&2; exit 2 ;;
+	*) echo "unknown stage $1: programs check cross requirements unit wine fuzz page browser bindings e2e" >&2; exit 2 ;;
 	esac
 }
 
@@ -155,6 +163,6 @@ if [ $# -gt 0 ]; then
 	case " $* " in *" e2e "* | *" check "* | *" cross "* | *" bindings "* | *" browser "* | *" page "* | *" unit "*) run programs ;; esac
 	for s in "$@"; do run "$s"; done
 else
-	for s in requirements programs check cross page unit fuzz browser bindings e2e; do run "$s"; done
+	for s in requirements programs check cross page unit wine fuzz browser bindings e2e; do run "$s"; done
 fi
 finish

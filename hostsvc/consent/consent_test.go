@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -398,8 +399,9 @@ func TestReceiptPath(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", home+"/.config")
+	t.Setenv("USERPROFILE", home)
 	a := ReceiptPath("en")
-	if !strings.HasPrefix(a, home+"/Support receipt ") || !strings.HasSuffix(a, ".html") {
+	if !strings.HasPrefix(a, filepath.Join(home, "Support receipt ")) || !strings.HasSuffix(a, ".html") {
 		t.Errorf("%s", a)
 	}
 	if fmt.Sprint(digits("4711-8862 99")) != "47118862" {
