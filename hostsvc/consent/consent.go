@@ -127,6 +127,8 @@ const (
 	LineOnline                       // the connection is back
 	LineAgain                        // the customer typed a fresh code: the technician's program is another one now
 	LineAgainNot                     // the technician asked for that and the customer did not
+	LineHourLeft                     // the session ends in less than an hour
+	LineMinutesLeft                  // the session ends in less than ten minutes
 )
 
 // Line is one thing that was done.

@@ -367,6 +367,12 @@ func (p *Page) connected(m *Model, w *words) {
 			Kind: BlockRing, ID: "left", Text: w.left(m.Expires, m.now()),
 			Detail: fmt.Sprintf(w.UntilDay, w.clock(m.Expires, m.now())), Fraction: m.fraction(),
 		})
+		switch left := m.Expires.Sub(m.now()); {
+		case left <= lastMinutes:
+			p.problem("soon", w.SoonMinutes)
+		case left <= lastHour:
+			p.problem("soon", w.SoonHour)
+		}
 	}
 	p.add(Block{Kind: BlockHead, ID: "rights-head", Text: fmt.Sprintf(w.NowAllowed, t)})
 	p.rights(m, w, BlockSwitch)
@@ -381,6 +387,12 @@ func (p *Page) connected(m *Model, w *words) {
 		p.Focus = "stop"
 	}
 }
+
+// When the customer is told that the session ends soon.
+const (
+	lastHour    = time.Hour
+	lastMinutes = 10 * time.Minute
+)
 
 // fraction is how much of the day is left, 0…1; negative when unknown.
 func (m *Model) fraction() float64 {
@@ -446,6 +458,10 @@ func (w *words) line(l Line, who string) string {
 		return w.LineAgain
 	case LineAgainNot:
 		return w.LineAgainNot
+	case LineHourLeft:
+		return w.LineHourLeft
+	case LineMinutesLeft:
+		return w.LineMinutesLeft
 	}
 	return clean(l.Text, 200)
 }
@@ -623,6 +639,9 @@ func describeBar(m Model, w *words) Bar {
 	}
 	if !m.Expires.IsZero() {
 		b.Left = w.left(m.Expires, m.now())
+		if b.Tone == Good && m.Expires.Sub(m.now()) <= lastMinutes {
+			b.Tone = Waiting
+		}
 	}
 	return b
 }

@@ -46,8 +46,12 @@ func states(now time.Time) map[string]Model {
 		"watching":   live(func(m *Model) { m.Watching, m.Doing = true, grant.View|grant.Control }),
 		"viewing":    live(func(m *Model) { m.Watching, m.Doing, m.Allowed = true, grant.View, grant.View }),
 		"paused":     live(func(m *Model) { m.Watching, m.Paused = true, true }),
-		"offline":    live(func(m *Model) { m.Offline = true }),
-		"ending":     with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
+		"last-hour":  live(func(m *Model) { m.Expires = now.Add(42 * time.Minute) }),
+		"last-ten": live(func(m *Model) {
+			m.Watching, m.Doing, m.Expires = true, grant.View|grant.Control, now.Add(9*time.Minute+30*time.Second)
+		}),
+		"offline": live(func(m *Model) { m.Offline = true }),
+		"ending":  with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
 		"removed": with(func(m *Model) {
 			m.Screen = Removed
 			m.Report = &Report{By: grant.ByCustomer, At: now, Clean: true, Told: true, Receipt: true, Removed: []string{"the program in its own folder", "the keys of this session", "the note that a session is running"}}

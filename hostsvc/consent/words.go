@@ -78,6 +78,7 @@ type words struct {
 	LineClipboardIn, LineClipboardOut                      string
 	LineOffline, LineOnline                                string
 	LineAgain, LineAgainNot                                string
+	LineHourLeft, LineMinutesLeft, SoonHour, SoonMinutes   string
 
 	// terminal
 	TTYPrompt, TTYCode, TTYYes, TTYNo, TTYUnknown string
@@ -227,6 +228,9 @@ var english = words{
 	LineClipboardIn: "%s sent text to your clipboard", LineClipboardOut: "%s took the text from your clipboard",
 	LineOffline: "The connection was interrupted", LineOnline: "The connection is back",
 	LineAgain: "You typed a new code: the technician’s program is another one now", LineAgainNot: "The technician asked to connect anew; you did not allow it",
+	LineHourLeft: "Less than an hour is left", LineMinutesLeft: "Less than ten minutes are left",
+	SoonHour:    "Less than an hour is left. At the end everything is closed and this program removes itself; you do not have to do anything.",
+	SoonMinutes: "Less than ten minutes are left. Then everything is closed and this program removes itself. Save what you are working on together; nobody can extend the session.",
 
 	TTYPrompt: "Type a number", TTYCode: "Type the code, or a number to change something",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "This is none of the choices.",
@@ -376,6 +380,9 @@ var german = words{
 	LineClipboardIn: "%s hat Text in Ihre Zwischenablage gelegt", LineClipboardOut: "%s hat den Text Ihrer Zwischenablage geholt",
 	LineOffline: "Die Verbindung war unterbrochen", LineOnline: "Die Verbindung ist zurück",
 	LineAgain: "Sie haben einen neuen Code eingegeben: Das Programm des Technikers ist jetzt ein anderes", LineAgainNot: "Der Techniker wollte sich neu verbinden; Sie haben es nicht erlaubt",
+	LineHourLeft: "Weniger als eine Stunde übrig", LineMinutesLeft: "Weniger als zehn Minuten übrig",
+	SoonHour:    "Es bleibt weniger als eine Stunde. Am Ende wird alles geschlossen, und dieses Programm entfernt sich selbst; Sie müssen nichts tun.",
+	SoonMinutes: "Es bleiben weniger als zehn Minuten. Dann wird alles geschlossen, und dieses Programm entfernt sich selbst. Speichern Sie, woran Sie gemeinsam arbeiten; niemand kann die Sitzung verlängern.",
 
 	TTYPrompt: "Geben Sie eine Zahl ein", TTYCode: "Geben Sie den Code ein, oder eine Zahl, um etwas zu ändern",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "Das gehört nicht zur Auswahl.",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -352,6 +353,50 @@ func TestRestartTakesTheSessionUpAndExpiryEndsIt(t *testing.T) {
 	}
 	if _, err := os.Lstat(r.cfg.Base); !os.IsNotExist(err) {
 		t.Error("something is left")
+	}
+}
+
+// The customer is told once that the time runs out, also when the program
+// starts again in between.
+func TestTheLastHourIsToldOnce(t *testing.T) {
+	r := newRig(t)
+	r.activate()
+	r.view.screen(t, consent.Connected)
+	told := func(k consent.LineKind) func(consent.Model) bool {
+		return func(m consent.Model) bool {
+			return slices.ContainsFunc(m.Events, func(l consent.Line) bool { return l.Kind == k })
+		}
+	}
+	again := func(passed time.Duration) consent.Model {
+		r.cancel()
+		if err := r.wait(); err != nil {
+			t.Fatal(err)
+		}
+		r.mu.Lock()
+		r.clock.Mono += passed
+		r.mu.Unlock()
+		r.link, r.cfg.Link = newLink(), nil
+		r.view = newView()
+		r.cfg.View = r.view
+		r.start()
+		r.view.screen(t, consent.Connected)
+		r.link.events <- peer.Event{State: peer.Open, PeerHello: []byte{}, NewInstance: true}
+		hear[*wire.HostHello](t, r.link) // the first look at the clock is over
+		return r.view.screen(t, consent.Connected)
+	}
+	for _, x := range []struct {
+		passed        time.Duration
+		hour, minutes bool
+	}{{22 * time.Hour, false, false}, {65 * time.Minute, true, false}, {time.Minute, false, false}, {50 * time.Minute, false, true}, {time.Minute, false, false}} {
+		if m := again(x.passed); told(consent.LineHourLeft)(m) != x.hour || told(consent.LineMinutesLeft)(m) != x.minutes {
+			t.Errorf("%+v: %+v", x, m.Events)
+		}
+	}
+	r.do(consent.Action{Kind: consent.EndAndRemove})
+	r.view.screen(t, consent.Removed)
+	r.do(consent.Action{Kind: consent.Leave})
+	if err := r.wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -395,11 +395,21 @@ func (s *session) tick(start bool) {
 	}
 	old := s.state
 	s.state = s.st.rec.Tick(s.cfg.System.Clock(), server)
-	if time.Since(s.saved) >= lease.Checkpoint || s.state != old || start {
+	soon := 0
+	if s.state == lease.Active {
+		soon = s.st.rec.Warn()
+	}
+	if time.Since(s.saved) >= lease.Checkpoint || s.state != old || start || soon != 0 {
 		s.saved = time.Now()
 		if err := s.st.rec.Save(s.st.path(leaseName)); err != nil {
 			s.log.Error("the lease could not be stored", "cause", err)
 		}
+	}
+	switch soon {
+	case 60:
+		s.line(consent.Line{Kind: consent.LineHourLeft})
+	case 10:
+		s.line(consent.Line{Kind: consent.LineMinutesLeft})
 	}
 	switch {
 	case s.state == lease.Expired:

@@ -66,6 +66,30 @@ type Record struct {
 	// Off: between two boots the wall clock went past the end. It is a cold start
 	// after a long time, or a clock that was set wrong while nobody counted.
 	Off bool `json:"off,omitempty"`
+
+	// Warned is the latest of the warnings that Warn gave, in minutes; 0: none.
+	Warned int `json:"warned,omitempty"`
+}
+
+// Warnings are the minutes before the end at which the customer is told, from
+// the last to the first.
+var Warnings = []int{10, 60}
+
+// Warn returns which of Warnings is due, and 0 otherwise: each once, and the
+// last one only where both are (this computer was off). It is called after
+// Tick; the caller stores the record.
+func (r *Record) Warn() int {
+	left := r.Left()
+	for _, m := range Warnings {
+		if left > 0 && left <= time.Duration(m)*time.Minute {
+			if r.Warned != 0 && r.Warned <= m {
+				return 0
+			}
+			r.Warned = m
+			return m
+		}
+	}
+	return 0
 }
 
 // Begin starts a lease at activation. expires is the end in the server's
@@ -136,7 +160,7 @@ func ParseRecord(b []byte) (Record, error) {
 	if err := grant.Strict(b, &r); err != nil {
 		return bad(err)
 	}
-	if r.Used < 0 || r.HighUsed < 0 || r.HighUsed > r.Used || r.LastMono < 0 || r.Expires.IsZero() || r.Used > 100*365*24*time.Hour {
+	if r.Used < 0 || r.Warned < 0 || r.HighUsed < 0 || r.HighUsed > r.Used || r.LastMono < 0 || r.Expires.IsZero() || r.Used > 100*365*24*time.Hour {
 		return bad(fmt.Errorf("used %v, high %v", r.Used, r.HighUsed))
 	}
 	return r, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -167,8 +168,10 @@ func TestLivesOfFaultyComputers(t *testing.T) {
 			{49 * h, 2 * h, "a", 0, Suspended}, {49*h + 10*time.Minute, 9 * time.Minute, "b", 0, Suspended}, {50 * h, h, "b", 0, Suspended}, {2 * h, 2 * h, "b", 0, Active},
 		},
 		"the battery is dead: 1970 at each boot, never longer than the day of use": {
-			{epoch, time.Minute, "b", 0, Active}, {epoch + 10*h, 10 * h, "b", 0, Active},
-			{epoch, time.Minute, "c", 0, Active}, {epoch + 15*h, 15 * h, "c", 0, Expired},
+			{epoch, time.Minute, "b", 0, Active},
+			{epoch + 10*h, 10 * h, "b", 0, Active},
+			{epoch, time.Minute, "c", 0, Active},
+			{epoch + 15*h, 15 * h, "c", 0, Expired},
 		},
 		"1970, and the network sets it right": {
 			{epoch, time.Minute, "b", 0, Active}, {3 * h, 2 * time.Minute, "b", 0, Active}, {3*h + time.Minute, 3 * time.Minute, "b", 3 * h, Active},
@@ -255,4 +258,40 @@ func FuzzParseRecord(f *testing.F) {
 		}
 		r.Tick(Reading{Wall: time.Unix(2e9, 0), Mono: time.Hour, Boot: "x"}, time.Time{})
 	})
+}
+
+// Each warning comes once by the time that counts, also after the record was
+// stored and read again, and whatever the wall clock says.
+func TestWarnings(t *testing.T) {
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	at := func(passed time.Duration) Reading {
+		return Reading{Wall: now.Add(100*24*time.Hour - passed), Mono: passed, Boot: "a"} // a wall clock that runs backwards, far ahead
+	}
+	r := Begin(now.Add(Limit), now, at(0))
+	var told []int
+	for _, left := range []time.Duration{Limit - time.Second, 61 * time.Minute, 59 * time.Minute, 58 * time.Minute, 11 * time.Minute, 10 * time.Minute, time.Second} {
+		r.Tick(at(Limit-left), now.Add(Limit-left))
+		if m := r.Warn(); m != 0 {
+			told = append(told, m)
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = ParseRecord(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(told, []int{60, 10}) {
+		t.Fatal(told)
+	}
+	if r.Tick(at(Limit), now.Add(Limit)) != Expired || r.Warn() != 0 {
+		t.Fatal("warned at the end")
+	}
+	// Off until nine minutes before the end: only the last one is given.
+	r = Begin(now.Add(Limit), now, at(0))
+	r.Tick(Reading{Wall: now, Mono: time.Second, Boot: "b"}, now.Add(Limit-9*time.Minute))
+	if r.Warn() != 10 || r.Warn() != 0 {
+		t.Fatal(r.Warned)
+	}
 }
