@@ -510,7 +510,7 @@ func (f End) apply(s *Session, at time.Time) ([]Effect, error) {
 }
 
 func (f Receipt) apply(s *Session, at time.Time) ([]Effect, error) {
-	if s.State == Removed {
+	if s.State == Removed && (s.Clean || !f.Clean) { // what was left may be gone later
 		return nil, nil
 	}
 	if !s.WasActive {

@@ -146,6 +146,7 @@ type Report struct {
 	Clean   bool          // nothing is left on the computer
 	Removed []string      // what was removed, one plain phrase each
 	Left    []string      // what could not be removed, with the way to do it by hand
+	Waiting []string      // what goes by itself when the server can be told; empty when it was
 	Told    bool          // the server has the signed removal
 	Receipt bool          // a receipt can be saved
 	Both    bool          // the technician's program signed it, too

@@ -420,6 +420,17 @@ func (m *Model) lines(w *words) []Item {
 	return items
 }
 
+// LineWords is one line of "What was done" in lang; who is the technician.
+func LineWords(l Line, lang, who string) string {
+	m := Model{Technician: who}
+	w := catalogue(lang)
+	return w.line(l, m.technician(w))
+}
+
+// RightText names one right in lang, as something the technician may do; ""
+// for what is no single right.
+func RightText(r grant.Rights, lang string) string { return catalogue(lang).right(r) }
+
 func (w *words) line(l Line, who string) string {
 	switch l.Kind {
 	case LineActivated:
@@ -519,15 +530,19 @@ func (p *Page) removed(m *Model, w *words) {
 		p.add(Block{Kind: BlockHead, ID: "removed-head", Text: w.RemovedList})
 		p.add(Block{Kind: BlockList, ID: "removed-list", Items: marked("✓", r.Removed)})
 	}
-	if !r.Told {
+	switch {
+	case r.Told:
+	case len(r.Waiting) > 0:
+		p.add(Block{Kind: BlockNote, ID: "told", Text: w.NotTold, Detail: w.NotToldLater, Tone: Waiting})
+	default:
 		p.muted("told", w.NotTold)
 	}
 	p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow, Primary: true}}
 	p.Focus = "leave"
-	switch {
-	case r.SavedTo != "":
+	if r.SavedTo != "" {
 		p.add(Block{Kind: BlockNote, ID: "saved", Text: fmt.Sprintf(w.ReceiptSaved, clean(r.SavedTo, 200)), Tone: Good})
-	case r.Receipt:
+	}
+	if r.Receipt {
 		if r.Fault != nil {
 			p.problem("receipt-problem", strings.TrimSpace(r.Fault.Message+" "+r.Fault.Hint))
 		}
@@ -535,6 +550,10 @@ func (p *Page) removed(m *Model, w *words) {
 			p.muted("receipt", w.ReceiptText)
 		} else {
 			p.muted("receipt", w.ReceiptAlone)
+		}
+		if r.SavedTo != "" {
+			p.Buttons = []Button{{ID: "save-receipt", Text: w.SaveElsewhere}, {ID: "leave", Text: w.CloseWindow, Primary: true}}
+			return
 		}
 		p.Buttons = []Button{{ID: "leave", Text: w.CloseWindow}, {ID: "save-receipt", Text: w.SaveReceipt, Primary: true}}
 		p.Focus = "save-receipt"

@@ -10,7 +10,7 @@ import (
 )
 
 // ReceiptPath is where a receipt goes when nobody chose: the customer's
-// desktop, else downloads, else home; a name that does not exist yet. It ends
+// downloads, else documents, else desktop, else home; a name that does not exist yet. It ends
 // in ".html"; the caller may put others beside it.
 func ReceiptPath(lang string) string {
 	w := catalogue(lang)
@@ -19,7 +19,10 @@ func ReceiptPath(lang string) string {
 		home = os.TempDir()
 	}
 	dir := home
-	for _, d := range []string{userDir("XDG_DESKTOP_DIR", home), userDir("XDG_DOWNLOAD_DIR", home), filepath.Join(home, "Desktop"), filepath.Join(home, "Downloads")} {
+	for _, d := range []string{
+		userDir("XDG_DOWNLOAD_DIR", home), filepath.Join(home, "Downloads"), userDir("XDG_DOCUMENTS_DIR", home), filepath.Join(home, "Documents"),
+		userDir("XDG_DESKTOP_DIR", home), filepath.Join(home, "Desktop"),
+	} {
 		if s, err := os.Stat(d); d != "" && d != home && err == nil && s.IsDir() {
 			dir = d
 			break

@@ -43,6 +43,7 @@ type words struct {
 	TellingServer, StepOf                             string
 	CleanTitle, CleanText, UncleanTitle, UncleanText  string
 	RemovedList, LeftList, NotTold                    string
+	NotToldLater, SaveElsewhere                       string
 	ByTechnician, ByLead, ByCustomer, ByExpiry        string
 	ByLapse, ByLock, ByCancel, ByServer               string
 	SaveReceipt, ReceiptSaved, ReceiptText            string
@@ -169,6 +170,8 @@ var english = words{
 	UncleanText:       "The connection is closed and cannot be opened again. Some files are still there:",
 	RemovedList:       "What was removed",
 	LeftList:          "What is still there",
+	NotToldLater:      "A small note without any keys to your computer stays until the server can be reached, for 7 days at most. Then it goes by itself.",
+	SaveElsewhere:     "Save another copy",
 	NotTold:           "The server could not be told, because there is no network. That changes nothing on this computer.",
 	ByTechnician:      "%s ended the session.",
 	ByLead:            "%s’s company ended the session.",
@@ -321,6 +324,8 @@ var german = words{
 	UncleanText:       "Die Verbindung ist geschlossen und kann nicht wieder geöffnet werden. Einige Dateien sind noch da:",
 	RemovedList:       "Was entfernt wurde",
 	LeftList:          "Was noch da ist",
+	NotToldLater:      "Ein kleiner Zettel ohne Schlüssel zu Ihrem Computer bleibt, bis der Server erreichbar ist, höchstens 7 Tage. Dann geht er von selbst.",
+	SaveElsewhere:     "Noch eine Kopie sichern",
 	NotTold:           "Der Server konnte nicht benachrichtigt werden, weil kein Netz da ist. Für diesen Computer ändert das nichts.",
 	ByTechnician:      "%s hat die Sitzung beendet.",
 	ByLead:            "Die Firma von %s hat die Sitzung beendet.",

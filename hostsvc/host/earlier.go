@@ -37,6 +37,11 @@ func (r *run) leftover(ctx context.Context) *state {
 	var found *state
 	cleaned := false
 	r.abandoned(func(dir string, own bool) {
+		if n, err := loadNote(dir); err == nil { // over: what is left is to finish and to tell
+			r.settle(ctx, n)
+			cleaned = cleaned || own
+			return
+		}
 		st, err := loadState(dir)
 		if err != nil {
 			r.log.Warn("what an earlier start left cannot be read: it is removed", "cause", err)

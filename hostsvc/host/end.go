@@ -8,7 +8,6 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
-	"daypass/backend/pairing"
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
 	"daypass/hostsvc/removal"
@@ -66,37 +65,38 @@ func (s *session) finish(ctx context.Context) error {
 		s.send(&wire.End{Ended: *e.signed})
 	}
 	s.send(&wire.Ending{By: e.by})
-	told := make(chan struct{})
+	told, known := make(chan struct{}), false // known: the server has our end; after told
 	tell, stop := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
 	defer stop()
 	s.beside(func() {
 		defer close(told)
 		if e.own && e.signed != nil {
-			s.retry(tell, "end", func(c context.Context) error { return s.box.End(c, *e.signed) })
+			known = s.retry(tell, "end", func(c context.Context) error { return s.box.End(c, *e.signed) })
 		}
 	})
-	rep := s.st.journal.Run(context.WithoutCancel(ctx), func(done, all int) {
+	n := s.st.newNote(e, s.st.body(s.cfg.System.Report(), s.model.Events), s.cfg.System.Report().Language)
+	rep := n.remove(ctx, s.log, func(done, all int) {
 		s.show(func(m *consent.Model) {
 			m.Progress, m.Step, m.Steps = consent.RemovingFiles, done, all
 			if done == all {
 				m.Progress = consent.CheckingRemoval
 			}
 		})
-	})
-	rep = s.st.journal.Finish(context.WithoutCancel(ctx), rep, nil)
-	removeEmpty(s.cfg.Base)
-	removed, err := s.st.removed(rep)
-	ok := false
-	rc := newReceipt(s, e, rep, removed)
-	if err != nil {
-		s.log.Error("the removal could not be signed", "cause", err)
-	} else {
-		s.witness(ctx, rc) // before the last word: it ends the link
-		s.send(&wire.Removed{Removed: removed, Lines: cutLines(rep.Lines())})
-		s.show(func(m *consent.Model) { m.Progress = consent.TellingServer })
-		<-told
-		ok = s.retry(tell, "removed", func(c context.Context) error { return s.box.Removed(c, removed) })
+	}, nil)
+	s.witness(ctx, n) // before the last word: it ends the link
+	n.store(s.cfg.ReceiptPath, s.log)
+	if n.Removed != nil {
+		s.send(&wire.Removed{Removed: *n.Removed, Lines: n.Body.Removal.Report})
 	}
+	s.show(func(m *consent.Model) { m.Progress = consent.TellingServer })
+	<-told
+	n.Own = n.Own && !known
+	ok := s.tell(tell, s.box, n) || e.by == grant.ByServer
+	n.Told = ok
+	if last, over := n.finish(ctx); over {
+		rep = last
+	}
+	removeEmpty(s.cfg.Base)
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 	if err := s.link.Close(bye, "removed"); err != nil {
 		s.log.Debug("link not closed", "cause", err)
@@ -105,8 +105,12 @@ func (s *session) finish(ctx context.Context) error {
 	s.log.Info("removed", "clean", rep.Clean, "left", len(rep.Left), "told", ok)
 	s.show(func(m *consent.Model) {
 		m.Screen = consent.Removed
-		m.Report = &consent.Report{By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Told: ok || e.by == grant.ByServer, Receipt: true, Both: rc.also != nil} // whoever does not know the session need not be told
+		m.Report = &consent.Report{
+			By: e.by, At: time.Now(), Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Waiting: rep.Last,
+			Told: ok, Receipt: n.Seal != nil, Both: n.Console != nil, SavedTo: n.Saved,
+		}
 	})
+	rc := n.receipt()
 	s.st.dev.Wipe()
 	return s.lastPage(ctx, rc)
 }
@@ -117,12 +121,6 @@ func cutLines(in []string) []string {
 		out = append(out, cut(l))
 	}
 	return out[:min(len(out), wire.MaxReportLines)]
-}
-
-// removed signs what is left of us.
-func (s *state) removed(rep removal.Report) (grant.Signed, error) {
-	h := removal.HashLines(cutLines(rep.Lines()))
-	return grant.Sign(s.dev.Ed, grant.ContextRemoved, grant.Removed{Session: s.Session, At: time.Now().UTC(), Clean: rep.Clean, Report: h[:]})
 }
 
 // retry repeats what is idempotent until the server took it or ctx ends.
@@ -150,7 +148,7 @@ func (r *run) retry(ctx context.Context, what string, f func(context.Context) er
 }
 
 // lastPage waits until the customer has seen the report.
-func (s *session) lastPage(ctx context.Context, rc *receipt) error {
+func (s *session) lastPage(ctx context.Context, rc *copyOf) error {
 	t := time.NewTimer(reportTimeout)
 	defer t.Stop()
 	for {
@@ -201,10 +199,8 @@ func removeAll(ctx context.Context, j *removal.Journal) removal.Report {
 	return j.Finish(ctx, j.Run(ctx, nil), nil)
 }
 
-// finishOld removes an earlier session and tells the server, within a bound.
+// finishOld ends and removes an earlier session.
 func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) removal.Report {
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout/2)
-	defer cancel()
 	e := &ending{by: by, signed: st.Ended}
 	if st.EndedBy == "" {
 		var err error
@@ -212,22 +208,10 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 			r.log.Error("the end could not be stored", "cause", err)
 		}
 	}
-	rep := removeAll(ctx, st.journal)
-	removed, err := st.removed(rep)
-	instance, err2 := st.instance()
-	if err != nil || err2 != nil {
-		r.log.Error("the removal could not be signed", "cause", err)
-		return rep
-	}
-	box := r.connect(pairing.Link{Server: st.server, Session: st.Session}, st.dev.Ed, instance)
-	defer r.hangUp(box)
-	if e.signed != nil && (e.own || by == grant.ByCustomer || by == grant.ByExpiry) {
-		r.retry(ctx, "end", func(c context.Context) error { return box.End(c, *e.signed) })
-	}
-	r.retry(ctx, "removed", func(c context.Context) error { return box.Removed(c, removed) })
-	st.pin.Wipe()
-	st.dev.Wipe()
-	return rep
+	rep := r.cfg.System.Report()
+	n := st.newNote(e, st.body(rep, nil), rep.Language)
+	defer st.pin.Wipe()
+	return r.settle(ctx, n)
 }
 
 // Uninstall finishes the removal of everything that earlier starts left for
@@ -247,6 +231,10 @@ func Uninstall(ctx context.Context, cfg Config) ([]removal.Report, error) {
 	defer r.tidy()
 	var out []removal.Report
 	r.abandoned(func(d string, _ bool) {
+		if n, err := loadNote(d); err == nil {
+			out = append(out, r.settle(ctx, n))
+			return
+		}
 		st, err := loadState(d)
 		if err != nil {
 			r.sweep(ctx, d)

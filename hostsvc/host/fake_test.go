@@ -265,6 +265,9 @@ func (b *fakeBox) End(_ context.Context, e grant.Signed) error {
 func (b *fakeBox) Removed(_ context.Context, r grant.Signed) error {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
+	if b.s.down {
+		return fault.New(fault.Offline, "removed", "down", "")
+	}
 	var v grant.Removed
 	if err := grant.Open(grant.KeyOf(b.key), grant.ContextRemoved, r, &v); err != nil {
 		return err

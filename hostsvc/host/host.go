@@ -40,7 +40,6 @@ const (
 	barPoll        = 250 * time.Millisecond
 	awayLimit      = 30 * time.Second // Remote Control closes when the link is away for longer
 	clipTimeout    = 3 * time.Second
-	tellTimeout    = 20 * time.Second // for the server and the console to take the removal
 	goodbyeTimeout = 2 * time.Second
 	reportTimeout  = 10 * time.Minute // the last page stays at most so long
 	typedTimeout   = 10 * time.Second // for a link on the input, before an earlier session is taken up
@@ -51,6 +50,7 @@ const (
 
 // Times that tests shorten.
 var (
+	tellTimeout    = 20 * time.Second // for the server and the console to take the removal
 	goneAfter      = time.Minute      // a server says for so long that there is no such session
 	regrantTimeout = 20 * time.Second // for the server to have both sides of an interrupted activation
 )

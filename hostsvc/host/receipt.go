@@ -3,7 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -14,132 +14,68 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/pairing"
+	"daypass/backend/receipt"
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
 	"daypass/hostsvc/lease"
-	"daypass/hostsvc/removal"
 )
 
-// receipt is the customer's own copy of what happened: a page to read and the
+// copyOf is the customer's own copy of what happened: a page to read and the
 // same as JSON with the signed facts, so that others can check it.
-type receipt struct {
-	body receiptBody
+type copyOf struct {
+	body receipt.Body
 	seal grant.Signed
 	also *grant.Signed // the same, signed by the technician's console; nil: it was not there in time
 	lang string
 }
 
-type receiptBody struct {
-	Session    grant.ID       `json:"session"`
-	Company    string         `json:"company"`
-	Technician string         `json:"technician"`
-	Computer   string         `json:"computer"`
-	Server     string         `json:"server"`
-	Activated  time.Time      `json:"activated"`
-	Ended      time.Time      `json:"ended"`
-	EndedBy    grant.EndedBy  `json:"ended_by"`
-	Rights     []string       `json:"rights"`
-	Done       []receiptLine  `json:"done"`
-	Removal    removal.Report `json:"removal"`
-	HostKey    grant.Key      `json:"host_key"`
-	ConsoleKey grant.Key      `json:"console_key"`
-	Facts      receiptFacts   `json:"signed"`
+// receipt is the customer's copy as the note has it.
+func (n *note) receipt() *copyOf {
+	c := &copyOf{body: n.Body, also: n.Console, lang: n.Language}
+	if n.Seal != nil {
+		c.seal = *n.Seal
+	}
+	return c
 }
 
-type receiptLine struct {
-	At   time.Time `json:"at"`
-	What string    `json:"what"`
-}
-
-type receiptFacts struct {
-	Grant   *grant.Signed `json:"grant"`   // by the server
-	Ended   *grant.Signed `json:"ended"`   // by whoever ended it
-	Removed grant.Signed  `json:"removed"` // by this computer
-}
-
-var rightNames = []struct {
-	right  grant.Rights
-	en, de string
-}{
-	{grant.View, "see the screen", "Bildschirm sehen"},
-	{grant.Control, "use the mouse and the keyboard", "Maus und Tastatur benutzen"},
-	{grant.Clipboard, "exchange copied text", "kopierten Text austauschen"},
-}
-
-func rightsText(r grant.Rights, lang string) (out []string) {
-	for _, n := range rightNames {
-		if r.Has(n.right) {
-			if lang == "de" {
-				out = append(out, n.de)
-			} else {
-				out = append(out, n.en)
+func rightsText(r grant.Rights, lang string) []string {
+	out := []string{}
+	for right := grant.Rights(1); right <= grant.All; right <<= 1 {
+		if r.Has(right) {
+			if s := consent.RightText(right, lang); s != "" {
+				out = append(out, s)
 			}
 		}
 	}
 	return out
 }
 
-func lineText(l consent.Line, lang string) string {
-	en := map[consent.LineKind]string{
-		consent.LineActivated: "You allowed the session.", consent.LineWatching: "The screen was opened.", consent.LineLeft: "The screen was closed.",
-		consent.LineRightOn: "You allowed: %s", consent.LineRightOff: "You took back: %s", consent.LineStopped: "You stopped the connection.", consent.LineResumed: "You resumed the connection.",
-		consent.LineClipboardIn: "Text was put on the clipboard.", consent.LineClipboardOut: "Text was fetched from the clipboard.",
-		consent.LineOffline: "The connection was lost.", consent.LineOnline: "The connection came back.", consent.LineText: "%s",
+// body is what the receipt says of the session, but for its end.
+func (s *state) body(rep pairing.HostReport, done []consent.Line) receipt.Body {
+	b := receipt.Body{
+		Session: s.Session, Company: s.Company, Technician: s.Technician, Computer: rep.Computer, Server: s.server.Host,
+		Activated: s.Since.Truncate(time.Second), Rights: rightsText(s.Rights, rep.Language), Allowed: rightsText(s.Allowed, rep.Language), Done: []receipt.Line{},
+		HostKey: grant.KeyOf(s.dev.Ed), ConsoleKey: s.pin.PeerEd, ServerKey: s.pin.ServerKey, Facts: receipt.Facts{Grant: s.Grant},
 	}
-	de := map[consent.LineKind]string{
-		consent.LineActivated: "Sie haben die Sitzung erlaubt.", consent.LineWatching: "Der Bildschirm wurde geöffnet.", consent.LineLeft: "Der Bildschirm wurde geschlossen.",
-		consent.LineRightOn: "Sie haben erlaubt: %s", consent.LineRightOff: "Sie haben zurückgenommen: %s", consent.LineStopped: "Sie haben die Verbindung angehalten.", consent.LineResumed: "Sie haben die Verbindung fortgesetzt.",
-		consent.LineClipboardIn: "Text wurde in die Zwischenablage gelegt.", consent.LineClipboardOut: "Text wurde aus der Zwischenablage geholt.",
-		consent.LineOffline: "Die Verbindung wurde unterbrochen.", consent.LineOnline: "Die Verbindung ist wieder da.", consent.LineText: "%s",
+	for _, l := range done {
+		b.Done = append(b.Done, receipt.Line{At: l.At.UTC().Truncate(time.Second), What: consent.LineWords(l, rep.Language, s.Technician)})
 	}
-	f := en[l.Kind]
-	if lang == "de" {
-		f = de[l.Kind]
-	}
-	if !strings.Contains(f, "%s") {
-		return f
-	}
-	what := l.Text
-	if l.Kind != consent.LineText {
-		what = strings.Join(rightsText(l.Rights, lang), ", ")
-	}
-	return fmt.Sprintf(f, what)
-}
-
-// newReceipt makes the receipt and signs it with the device's key.
-func newReceipt(s *session, e *ending, rep removal.Report, removed grant.Signed) *receipt {
-	host := s.cfg.System.Report()
-	r := &receipt{lang: host.Language, body: receiptBody{
-		Session: s.st.Session, Company: s.st.Company, Technician: s.st.Technician, Computer: host.Computer, Server: s.st.server.Host,
-		Activated: s.st.Since, Ended: time.Now().UTC(), EndedBy: e.by, Rights: rightsText(s.st.Rights, host.Language), Removal: rep,
-		HostKey: grant.KeyOf(s.st.dev.Ed), ConsoleKey: s.st.pin.PeerEd, Facts: receiptFacts{Grant: s.st.Grant, Ended: e.signed, Removed: removed},
-	}}
-	for _, l := range s.model.Events {
-		r.body.Done = append(r.body.Done, receiptLine{l.At.UTC(), lineText(l, host.Language)})
-	}
-	b, err := json.Marshal(r.body)
-	if err == nil {
-		h := sha256.Sum256(b)
-		r.seal, err = grant.Sign(s.st.dev.Ed, grant.ContextReceipt, grant.Receipt{Session: s.st.Session, SHA256: h[:]})
-	}
-	if err != nil {
-		s.log.Error("the receipt could not be signed", "cause", err)
-	}
-	return r
+	return b
 }
 
 // style is the page's own; nothing comes from elsewhere.
-const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2530}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}th{font-weight:600}code{font-size:.8rem;overflow-wrap:anywhere}`
+const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2530}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}th{font-weight:600;white-space:nowrap}.small{font-size:.8rem;overflow-wrap:anywhere}@media print{body{margin:0}h2{break-after:avoid}tr,li{break-inside:avoid}}`
 
 // witnessTimeout bounds the wait for the console's signature.
 const witnessTimeout = 2 * time.Second
 
 // witness asks the console to sign the receipt as well, while the link is open.
-func (s *session) witness(ctx context.Context, r *receipt) {
-	if !s.online || r.seal.Body == nil {
+func (s *session) witness(ctx context.Context, n *note) {
+	if !s.online || n.Seal == nil || n.Console != nil {
 		return
 	}
-	s.send(&wire.Receipt{Seal: r.seal})
+	s.send(&wire.Receipt{Seal: *n.Seal})
 	t := time.NewTimer(witnessTimeout)
 	defer t.Stop()
 	for {
@@ -154,8 +90,9 @@ func (s *session) witness(ctx context.Context, r *receipt) {
 			}
 			got, is := m.(*wire.Receipt)
 			var same grant.Receipt
-			if is && bytes.Equal(got.Seal.Body, r.seal.Body) && grant.Open(s.st.pin.PeerEd, grant.ContextReceipt, got.Seal, &same) == nil {
-				r.also = &got.Seal
+			if is && bytes.Equal(got.Seal.Body, n.Seal.Body) && grant.Open(s.st.pin.PeerEd, grant.ContextReceipt, got.Seal, &same) == nil {
+				n.Console = &got.Seal
+				n.keep(s.log)
 				return
 			}
 		case f := <-s.posts:
@@ -171,7 +108,7 @@ func (s *session) witness(ctx context.Context, r *receipt) {
 // html writes the page. html/template would be the tool, but it makes every
 // method of the program reachable and the download by a fifth larger; each text
 // goes through esc.
-func (r *receipt) html() []byte {
+func (r *copyOf) html() []byte {
 	const stamp = "2006-01-02 15:04:05"
 	t, ok := receiptWords[r.lang]
 	if !ok {
@@ -183,14 +120,29 @@ func (r *receipt) html() []byte {
 		for i := range cells {
 			cells[i] = esc(cells[i])
 		}
-		fmt.Fprintf(&b, "<tr><th>%s<td>%s\n", esc(head), strings.Join(cells, "<br>"))
+		fmt.Fprintf(&b, "<tr><th scope=\"row\">%s<td>%s\n", esc(head), strings.Join(cells, "<br>"))
 	}
-	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"%s\"><meta charset=\"utf-8\"><title>%s</title>\n<style>%s</style>\n<h1>%s</h1>\n<table>\n", esc(r.lang), t["Title"], style, t["Title"])
+	list := func(word string, strong bool, lines []string) {
+		for _, l := range lines {
+			if strong {
+				fmt.Fprintf(&b, "<li><strong>%s: %s</strong>\n", t[word], esc(l))
+			} else {
+				fmt.Fprintf(&b, "<li>%s: %s\n", t[word], esc(l))
+			}
+		}
+	}
+	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"%s\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>%s</title>\n<style>%s</style>\n<h1>%s</h1>\n<table>\n", esc(r.lang), t["Title"], style, t["Title"])
 	row(t["Who"], who(r.body.Technician, r.body.Company))
 	row(t["Computer"], r.body.Computer)
 	row(t["From"], r.body.Activated.Local().Format(stamp))
 	row(t["To"], r.body.Ended.Local().Format(stamp))
+	row(t["By"], t["by "+string(r.body.EndedBy)])
 	row(t["May"], slices.Clone(r.body.Rights)...)
+	allowed := slices.Clone(r.body.Allowed)
+	if len(allowed) == 0 {
+		allowed = []string{t["Nothing"]}
+	}
+	row(t["AtEnd"], allowed...)
 	row(t["Server"], r.body.Server)
 	fmt.Fprintf(&b, "</table>\n<h2>%s</h2>\n<table>\n", t["Done"])
 	for _, l := range r.body.Done {
@@ -201,37 +153,59 @@ func (r *receipt) html() []byte {
 		head = t["Unclean"]
 	}
 	fmt.Fprintf(&b, "</table>\n<h2>%s</h2>\n<ul>\n", head)
-	for _, l := range r.body.Removal.Removed {
-		fmt.Fprintf(&b, "<li>%s: %s\n", t["Removed"], esc(l))
-	}
-	for _, l := range r.body.Removal.Left {
-		fmt.Fprintf(&b, "<li><strong>%s: %s</strong>\n", t["Left"], esc(l))
+	list("Left", true, r.body.Removal.Left)
+	list("Removed", false, r.body.Removal.Removed)
+	list("Last", false, r.body.Removal.Last)
+	fmt.Fprintf(&b, "</ul>\n<p>%s</p>\n<ul class=\"small\">\n", t["Compared"])
+	for _, l := range r.body.Removal.Report {
+		if rest, is := strings.CutPrefix(l, "compared: "); is {
+			fmt.Fprintf(&b, "<li>%s\n", esc(rest))
+		}
 	}
 	signed := t["Alone"]
 	if r.also != nil {
 		signed = t["Both"]
 	}
-	fmt.Fprintf(&b, "</ul>\n<h2>%s</h2>\n<p>%s</p>\n<p>%s</p>\n<p><code>%s</code></p>\n</html>\n", t["Proof"], signed, t["ProofText"], esc(r.body.Session.String()))
+	fmt.Fprintf(&b, "</ul>\n<h2>%s</h2>\n<p>%s</p>\n<p>%s</p>\n<p>%s</p>\n", t["Proof"], signed, t["ProofText"], t["ProofHow"])
+	key, _ := r.body.HostKey.MarshalText() // never fails: 32 bytes
+	server, _ := r.body.ServerKey.MarshalText()
+	b.WriteString("<table class=\"small\">\n")
+	row(t["Session"], r.body.Session.String())
+	row(t["HostKey"], string(key))
+	row(t["ServerKey"], string(server))
+	if f := r.body.Facts.Removed; len(f.Sig) > 0 {
+		row(t["Signature"], base64.StdEncoding.EncodeToString(f.Sig))
+	}
+	b.WriteString("</table>\n</html>\n")
 	return b.Bytes()
 }
 
 var receiptWords = map[string]map[string]string{
 	"en": {
-		"Title": "Receipt of a support session", "Who": "Who helped", "Computer": "Computer", "From": "Began", "To": "Ended", "May": "Allowed", "Server": "Server", "Done": "What was done",
-		"Clean": "Everything was removed", "Unclean": "Not everything could be removed", "Removed": "Removed", "Left": "Left", "Proof": "How to check this",
-		"Both": "Signed by this computer and by the technician’s program.", "Alone": "Signed by this computer only: the technician’s program could not be reached in time.",
-		"ProofText": "The file of the same name that ends in .json holds this receipt with its signatures.",
+		"Title": "Receipt of a support session", "Who": "Who helped", "Computer": "Computer", "From": "Began", "To": "Ended", "By": "Ended by", "May": "Offered", "AtEnd": "Allowed at the end", "Nothing": "nothing", "Server": "Server", "Done": "What was done",
+		"Clean": "Everything was removed", "Unclean": "Not everything could be removed", "Removed": "Removed", "Left": "Left", "Last": "Goes when the server has been told", "Proof": "How to check this",
+		"Compared": "The places that the program used on this computer, before it came and after it had gone:",
+		"Both":     "Signed by this computer and by the technician’s program.", "Alone": "Signed by this computer only: the technician’s program could not be reached in time.",
+		"ProofText": "The file of the same name that ends in .json holds this receipt with its signatures. If one letter of it is changed the check fails.",
+		"ProofHow":  "To check it, give that file to the company that helped you: History, Verify a receipt. Or run the program you downloaded once more in a terminal, with the word verify and the file’s name behind it. Checking needs no network.",
+		"Session":   "Session", "HostKey": "This computer’s key", "ServerKey": "The server’s key", "Signature": "Signature of the removal",
+		"by technician": "the technician", "by lead": "the technician’s company", "by customer": "you", "by expiry": "the end of the 24 hours", "by server": "the server does not know the session any more", "by lapse": "it was never used", "by lock": "too many wrong codes", "by cancel": "the technician",
 	},
 	"de": {
-		"Title": "Beleg über eine Hilfesitzung", "Who": "Wer geholfen hat", "Computer": "Computer", "From": "Beginn", "To": "Ende", "May": "Erlaubt war", "Server": "Server", "Done": "Was getan wurde",
-		"Clean": "Alles wurde entfernt", "Unclean": "Nicht alles konnte entfernt werden", "Removed": "Entfernt", "Left": "Noch da", "Proof": "Wie man das prüft",
-		"Both": "Unterschrieben von diesem Computer und vom Programm des Technikers.", "Alone": "Nur von diesem Computer unterschrieben: Das Programm des Technikers war nicht rechtzeitig zu erreichen.",
-		"ProofText": "Die gleichnamige Datei mit der Endung .json enthält diesen Beleg mit seinen Unterschriften.",
+		"Title": "Beleg über eine Hilfesitzung", "Who": "Wer geholfen hat", "Computer": "Computer", "From": "Beginn", "To": "Ende", "By": "Beendet durch", "May": "Angeboten", "AtEnd": "Am Ende erlaubt", "Nothing": "nichts", "Server": "Server", "Done": "Was getan wurde",
+		"Clean": "Alles wurde entfernt", "Unclean": "Nicht alles konnte entfernt werden", "Removed": "Entfernt", "Left": "Noch da", "Last": "Geht, sobald der Server benachrichtigt ist", "Proof": "Wie man das prüft",
+		"Compared": "Die Stellen, die das Programm auf diesem Computer benutzt hat, bevor es kam und nachdem es weg war:",
+		"Both":     "Unterschrieben von diesem Computer und vom Programm des Technikers.", "Alone": "Nur von diesem Computer unterschrieben: Das Programm des Technikers war nicht rechtzeitig zu erreichen.",
+		"ProofText": "Die gleichnamige Datei mit der Endung .json enthält diesen Beleg mit seinen Unterschriften. Wird darin ein einziger Buchstabe geändert, schlägt die Prüfung fehl.",
+		"ProofHow":  "Zum Prüfen geben Sie diese Datei der Firma, die Ihnen geholfen hat: Verlauf, Beleg prüfen. Oder starten Sie das heruntergeladene Programm noch einmal in einem Terminal, dahinter das Wort verify und den Namen der Datei. Das Prüfen braucht kein Netz.",
+		"Session":   "Sitzung", "HostKey": "Schlüssel dieses Computers", "ServerKey": "Schlüssel des Servers", "Signature": "Unterschrift der Entfernung",
+		"by technician": "den Techniker", "by lead": "die Firma des Technikers", "by customer": "Sie", "by expiry": "das Ende der 24 Stunden", "by server": "Der Server kennt die Sitzung nicht mehr", "by lapse": "Sie wurde nie benutzt", "by lock": "zu viele falsche Codes", "by cancel": "den Techniker",
 	},
 }
 
-// save writes the page at path and the JSON beside it.
-func (r *receipt) save(path string) error {
+// save writes the page at path and the JSON beside it. What is there under
+// these names is replaced: the window asked.
+func (r *copyOf) save(path string) error {
 	if path == "" || !filepath.IsAbs(path) {
 		return fault.New(fault.Invalid, "host.receipt", "There is no place for the receipt.", "Choose a folder of yours.")
 	}
@@ -252,16 +226,12 @@ func (r *receipt) save(path string) error {
 }
 
 // json is the receipt with this computer's signature over its exact bytes.
-func (r *receipt) json() ([]byte, error) {
-	body, err := json.Marshal(r.body)
+func (r *copyOf) json() ([]byte, error) {
+	body, _, err := receipt.Marshal(r.body)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
 	}
-	b, err := json.Marshal(struct {
-		Receipt json.RawMessage `json:"receipt"`
-		Seal    grant.Signed    `json:"seal"`              // by this computer
-		Console *grant.Signed   `json:"console,omitempty"` // the same, by the technician's console
-	}{body, r.seal, r.also})
+	b, err := json.Marshal(receipt.File{Receipt: body, Seal: r.seal, Console: r.also})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "host.receipt", "The receipt could not be made.", "")
 	}

@@ -173,6 +173,7 @@ func (s *state) laydown(program, lock string) error {
 		{Kind: removal.Secret, Path: s.path(stateName), What: "the keys of the session"},
 		{Kind: removal.File, Path: s.path(leaseName), What: "the record of the 24 hours"},
 		{Kind: removal.File, Path: s.path(epochName), What: "the count of connections"},
+		{Kind: removal.Secret, Path: s.path(noteName), What: "the note that tells the server", Last: true},
 		{Kind: removal.File, Path: lock, What: "the mark that the program runs"},
 	} {
 		if err := s.journal.Add(it); err != nil {

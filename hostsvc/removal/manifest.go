@@ -197,7 +197,9 @@ func (m *manifest) compare(state string, items []Item, marks Marks) (places []Pl
 			}
 		}
 		for name := range before.Entries {
-			if _, is := after.Entries[name]; !is && !listed[filepath.Join(dir, name)] {
+			if listed[filepath.Join(dir, name)] {
+				p.Before-- // ours, from before the list was begun: the program, the lock
+			} else if _, is := after.Entries[name]; !is {
 				p.Others++
 			}
 		}

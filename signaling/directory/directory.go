@@ -651,8 +651,8 @@ func (d *Directory) Removed(ctx context.Context, id grant.ID, i protocol.Instanc
 			return "", nil, nil // never activated: nothing was granted, nothing is awaited
 		case s.HostKey != key:
 			return "", nil, errOther
-		case s.State == protocol.Removed:
-			return "", nil, nil
+		case s.State == protocol.Removed && !(r.Clean && unclean(s, key)):
+			return "", nil, nil // but a later start of the host may get away what an earlier one could not
 		}
 		if protocol.Live(s.State) { // its End got lost
 			end, err := d.sign(id, grant.ByCustomer)
@@ -667,6 +667,12 @@ func (d *Directory) Removed(ctx context.Context, id grant.ID, i protocol.Instanc
 		return "session.removed", map[string]any{"clean": r.Clean, "report": r.Report}, nil
 	})
 	return err
+}
+
+// unclean reports whether the host has said that something was left.
+func unclean(s *store.Session, key grant.Key) bool {
+	var r grant.Removed
+	return s.RemovedFact != nil && grant.Open(key, grant.ContextRemoved, *s.RemovedFact, &r) == nil && !r.Clean
 }
 
 // Invitation returns what anybody with the link may know. Faults: NotFound,
