@@ -208,6 +208,24 @@ func (a *app) Confirm(title, question, yes string) bool {
 	return answer == "Yes" || answer == yes
 }
 
+// SaveFile asks natively where to save.
+func (a *app) SaveFile(title, name string) (string, error) {
+	ctx := a.context()
+	if ctx == nil {
+		return "", errNoWindow
+	}
+	return wails.SaveFileDialog(ctx, wails.SaveDialogOptions{Title: title, DefaultFilename: name})
+}
+
+// OpenFile asks natively for a file.
+func (a *app) OpenFile(title, pattern string) (string, error) {
+	ctx := a.context()
+	if ctx == nil {
+		return "", errNoWindow
+	}
+	return wails.OpenFileDialog(ctx, wails.OpenDialogOptions{Title: title, Filters: []wails.FileFilter{{DisplayName: pattern, Pattern: pattern}}})
+}
+
 // beforeClose asks when a session would go on without its console. It says what
 // happens to it, which is: nothing.
 func (a *app) beforeClose(context.Context) (prevent bool) {

@@ -24,6 +24,12 @@ type Window interface {
 	// Confirm asks the person a question natively and reports the answer; yes
 	// names what will be done.
 	Confirm(title, question, yes string) bool
+	// SaveFile asks the person natively where to save a file, for which name is
+	// the proposal; "" if they chose none.
+	SaveFile(title, name string) (string, error)
+	// OpenFile asks the person natively for a file that matches pattern; "" if
+	// they chose none.
+	OpenFile(title, pattern string) (string, error)
 }
 
 // FaultJSON is the shape of every error that reaches the page, as JSON text.

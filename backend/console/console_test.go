@@ -2,6 +2,8 @@ package console_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,11 +14,12 @@ import (
 	"daypass/backend/account"
 	"daypass/backend/console"
 	"daypass/backend/desk"
+	"daypass/backend/grant"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type system struct{ text string }
+type system struct{ text, save, open string }
 
 func (*system) Emit(desk.Snapshot)               {}
 func (s *system) ClipboardText() (string, error) { return s.text, nil }
@@ -28,6 +31,9 @@ func (*system) OpenMail(string) error               { return nil }
 func (*system) Fullscreen(bool)                     {}
 func (*system) Quit()                               {}
 func (*system) Confirm(string, string, string) bool { return true }
+
+func (s *system) SaveFile(string, string) (string, error) { return s.save, nil }
+func (s *system) OpenFile(string, string) (string, error) { return s.open, nil }
 
 func services(t *testing.T) (console.Services, *system) {
 	t.Helper()
@@ -62,7 +68,7 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 		"Sessions": "Again Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save StopTest Test",
-		"History":  "AddTag Facets List Marks Open RemoveTag SetNote Timeline",
+		"History":  "AddTag CancelExport CheckReceipt Export ExportProgress Facets List Marks Open RemoveTag SetNote Timeline",
 	}
 	for _, b := range s.Bind() {
 		ty := reflect.TypeOf(b)
@@ -175,5 +181,64 @@ func TestSettingsMailAndDoctor(t *testing.T) {
 		if !c.OK && c.Hint == "" {
 			t.Errorf("%s: no way on", c.Name)
 		}
+	}
+}
+
+// An export to a file that a person chose, and what is in its place when it
+// does not come to its end.
+func TestExportWritesWholeFilesOrNone(t *testing.T) {
+	s, sys := services(t)
+	dir := t.TempDir()
+	for format, want := range map[string]string{"csv": "Session,", "excel": "\ufeffSitzung;", "json": `{"format":"daypass history"`, "html": "<!doctype html>"} {
+		sys.save = filepath.Join(dir, "out "+format)
+		got, err := s.History.Export(console.ExportRequest{Format: format, German: format == "excel", Dialog: "Save"})
+		if err != nil || got.Cancelled || got.Sessions != 0 || filepath.Ext(got.Path) == "" {
+			t.Fatalf("%s: %+v %v", format, got, err)
+		}
+		if b, err := os.ReadFile(got.Path); err != nil || !strings.HasPrefix(string(b), want) {
+			t.Errorf("%s: %.40q %v", format, b, err)
+		}
+	}
+	sys.save = ""
+	if got, err := s.History.Export(console.ExportRequest{Format: "csv"}); err != nil || !got.Cancelled {
+		t.Errorf("no file was chosen: %+v %v", got, err)
+	}
+	sys.save = filepath.Join(dir, "no such folder", "x.csv")
+	if _, err := s.History.Export(console.ExportRequest{Format: "csv"}); err == nil || !strings.Contains(err.Error(), "could not be written") {
+		t.Error(err)
+	}
+	kept := filepath.Join(dir, "kept.json")
+	if err := os.WriteFile(kept, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sys.save = kept
+	if _, err := s.History.Export(console.ExportRequest{Format: "json", ID: grant.NewID().String()}); err == nil || !strings.Contains(err.Error(), `"not_found"`) {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(kept); err != nil || string(b) != "before" {
+		t.Errorf("%q %v", b, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".daypass-*")); err != nil || len(left) != 0 {
+		t.Error(left, err)
+	}
+	if _, err := s.History.Export(console.ExportRequest{Format: "exe"}); err == nil {
+		t.Error("a format that does not exist")
+	}
+}
+
+func TestAReceiptIsReadFromTheFileThatAPersonChose(t *testing.T) {
+	s, sys := services(t)
+	if got, err := s.History.CheckReceipt("Open"); err != nil || got.Chosen {
+		t.Fatalf("%+v %v", got, err)
+	}
+	sys.open = filepath.Join(t.TempDir(), "r.json")
+	if _, err := s.History.CheckReceipt("Open"); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Error(err)
+	}
+	if err := os.WriteFile(sys.open, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.History.CheckReceipt("Open"); err == nil || !strings.Contains(err.Error(), "not a receipt of Daypass") {
+		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 type History struct {
 	desk *desk.Desk
 	win  Window
+	work work
 }
 
 // HistoryQuery asks for sessions. The zero value asks for all. Times are unix

@@ -122,7 +122,12 @@ func (d *Desk) Timeline(id grant.ID) ([]journal.Entry, journal.Verdict, error) {
 	if err != nil {
 		return nil, journal.Verdict{}, err
 	}
-	return entries, journal.Verify(entries, journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, row.Head), nil
+	return entries, verdict(row, entries), nil
+}
+
+// verdict checks a session's record.
+func verdict(row store.Row, entries []journal.Entry) journal.Verdict {
+	return journal.Check(journal.Chain{Entries: entries, Keys: journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, Head: row.Head})
 }
 
 // RemovalSigned reports whether the host's own signature over its removal is
@@ -166,17 +171,26 @@ func VerdictLevel(v journal.Verdict) string {
 	return "incomplete"
 }
 
-// VerdictWords says in a sentence or two what a verdict means.
+// VerdictWords says in a sentence what a verdict means.
 func VerdictWords(v journal.Verdict) string {
-	switch {
-	case v.Kind == journal.Complete && v.Closed:
-		return fmt.Sprintf("Complete: %d entries, signed by both sides. The copy of the customer's computer is the same.", v.Entries)
-	case v.Kind == journal.Complete:
+	after := ""
+	if v.Trailing > 0 {
+		after = fmt.Sprintf(" %d of them were written after the computer had gone.", v.Trailing)
+	}
+	switch v.Kind {
+	case journal.Complete:
+		if v.Closed {
+			return fmt.Sprintf("Complete: %d entries, signed by both sides and the same as the customer's copy.", v.Entries) + after
+		}
 		return fmt.Sprintf("Complete: %d entries, signed by both sides.", v.Entries)
-	case v.Kind == journal.Waiting:
-		return fmt.Sprintf("%d of %d entries are not signed by the customer's computer yet. Nothing was changed.", v.Waiting, v.Entries)
-	case v.Kind == journal.Alone:
-		return fmt.Sprintf("%d entries in an unbroken chain, signed by this console alone.", v.Entries)
+	case journal.Waiting:
+		return fmt.Sprintf("Complete: %d entries; %d of them the customer's computer has not signed yet.", v.Entries, v.Waiting)
+	case journal.Alone:
+		return fmt.Sprintf("Complete: %d entries in an unbroken chain, signed by this console.", v.Entries)
+	case journal.Contradicted:
+		return "The customer's computer contradicts this record: " + v.Reason + "."
+	case journal.HostKnowsMore:
+		return "This record is not complete: " + v.Reason + "."
 	}
 	return "This record is not whole: " + v.Reason + "."
 }

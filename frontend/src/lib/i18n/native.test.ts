@@ -31,8 +31,8 @@ describe('the words of the native side', () => {
     expect(native('Connected with PC-ANNA, Windows 11, signed in as Anna. Allowed: see the screen, clipboard.', 'de')).toBe(
       'Verbunden mit PC-ANNA, Windows 11, angemeldet als Anna. Erlaubt: Bildschirm sehen, Zwischenablage.',
     )
-    expect(native('41 entries in an unbroken chain, signed by this console alone.', 'de')).toContain('41 Einträge')
-    expect(native("3 of 41 entries are not signed by the customer's computer yet. Nothing was changed.", 'de')).toBe('3 von 41 Einträgen hat der Computer des Kunden noch nicht unterschrieben. Es wurde nichts verändert.')
+    expect(native('Complete: 41 entries in an unbroken chain, signed by this console.', 'de')).toContain('41 Einträge')
+    expect(native("Complete: 41 entries; 3 of them the customer's computer has not signed yet.", 'de')).toBe('Vollständig: 41 Einträge; 3 davon hat der Computer des Kunden noch nicht unterschrieben.')
   })
   it('stay whole where something is not known, and in English', () => {
     expect(native('The server cannot be reached. Nobody translated this one.', 'de')).toBe('The server cannot be reached. Nobody translated this one.')
