@@ -20,6 +20,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/version"
+	"daypass/signaling/postman"
 	"daypass/signaling/server"
 )
 
@@ -36,6 +37,11 @@ const usage = `Usage: daypass-signaling VERB [OPTIONS]
       --turn-listen HOST:PORT    UDP of STUN and TURN (default: the host above, port 3478)
       --turn-public IP      address in relayed candidates, behind a 1:1 NAT
       --no-turn             serve neither STUN nor TURN
+      --smtp-host HOST, --smtp-from ADDR    mail server for companies whose policy is that the server
+                            sends invitations; the server then knows their links' passwords
+      --smtp-port PORT      default 587 for starttls, 465 for tls, 25 for none
+      --smtp-security HOW   starttls (default), tls, or none (only to this computer)
+      --smtp-user USER, --smtp-password-file FILE    sign-in at the mail server
       --debug               log more
   admin create  make an admin and print the complete sign-in as JSON on standard output
       --data DIR  --email ADDR  [--name NAME]  [--company NAME]
@@ -176,6 +182,13 @@ func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, s
 	fs.StringVar(&cfg.TURN.Listen, "turn-listen", "", "")
 	fs.BoolVar(&cfg.TURN.Disabled, "no-turn", false, "")
 	public := fs.String("turn-public", "", "")
+	var smtp postman.Config
+	fs.StringVar(&smtp.Server.Host, "smtp-host", "", "")
+	fs.StringVar(&smtp.Server.From, "smtp-from", "", "")
+	fs.IntVar(&smtp.Server.Port, "smtp-port", 0, "")
+	fs.StringVar((*string)(&smtp.Server.Security), "smtp-security", "", "")
+	fs.StringVar(&smtp.Server.User, "smtp-user", "", "")
+	fs.StringVar(&smtp.PasswordFile, "smtp-password-file", "", "")
 	debug := fs.Bool("debug", false, "")
 	if err := parse(fs, args, "data", "listen"); err != nil {
 		return err
@@ -186,6 +199,9 @@ func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, s
 			return fault.Wrap(err, fault.Invalid, "server.start", "--turn-public is not an IP address.", "Give the address that the relay has on the internet.")
 		}
 		cfg.TURN.Public = ip
+	}
+	if smtp != (postman.Config{}) {
+		cfg.SMTP = &smtp
 	}
 	level := slog.LevelInfo
 	if *debug {

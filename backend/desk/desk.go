@@ -43,6 +43,7 @@ type Signaling interface {
 	Activate(context.Context, grant.ID, grant.Signed) (grant.Signed, error)
 	End(context.Context, grant.ID, grant.Signed) error
 	ICE(context.Context, grant.ID) ([]rendezvous.ICEServer, error)
+	SendInvitation(context.Context, grant.ID, rendezvous.SendInvitation) error
 	OpenMailbox(context.Context) Mailbox
 	Now() time.Time
 	Close()

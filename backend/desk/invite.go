@@ -289,12 +289,32 @@ func (d *Desk) SendMail(id string) error {
 
 // carrier says how the invitation goes out: over the mail server of this
 // console, or by the company's server where its policy says so.
-func (d *Desk) carrier(_ *live, m mail.Message) (send func(context.Context) error, byServer bool, err error) {
+func (d *Desk) carrier(l *live, m mail.Message) (send func(context.Context) error, byServer bool, err error) {
+	if d.byServer() {
+		sig, id, c := d.sig, l.id(), l.row.Session.Customer
+		in := rendezvous.SendInvitation{To: m.To, Name: c.Name, Subject: c.Subject, Note: c.Note, Language: c.Language, Link: l.link}
+		return func(ctx context.Context) error { return sent(sig.SendInvitation(ctx, id, in)) }, true, nil
+	}
 	if d.mailSet.Host == "" {
 		return nil, false, fault.New(fault.Conflict, "mail.send", "No mail server is set up.", "Set it up in Settings, Mail, or open the mail program, or copy the link.")
 	}
 	sender := d.sender()
 	return func(ctx context.Context) error { return d.cfg.SendMail(ctx, sender, m) }, false, nil
+}
+
+// byServer says whether the company's policy is that its server sends.
+func (d *Desk) byServer() bool {
+	return d.sig != nil && d.profile != nil && d.profile.Mail == rendezvous.MailServer
+}
+
+// sent says of a sending by the server that nobody knows of it where its answer
+// did not come.
+func sent(err error) error {
+	if errors.Is(err, rendezvous.ErrMailUnsure) || fault.KindOf(err) == fault.Offline && !errors.Is(err, rendezvous.ErrMail) {
+		return fault.Wrap(err, fault.Offline, mail.OpUnsure, "The answer of the company's server did not come; nobody knows whether it sent the invitation.",
+			"Ask the customer whether it arrived, or send it again: the link is the same in both mails.")
+	}
+	return err
 }
 
 // sender is the way over the mail server of this console.

@@ -13,6 +13,8 @@ import (
 	"daypass/backend/mail"
 	"daypass/backend/rendezvous"
 	"daypass/backend/session"
+	"daypass/signaling/postman"
+	"daypass/signaling/server"
 	"daypass/signaling/signalingtest"
 	"daypass/test/smtpd"
 )
@@ -253,4 +255,60 @@ func TestANewSessionWithTheSameCustomerIsPrepared(t *testing.T) {
 	if _, err := b.d.Again("ZY1P6E5J4AX9ME6EJAD53A1ZNM"); fault.KindOf(err) != fault.NotFound {
 		t.Fatal(err)
 	}
+}
+
+func TestTheCompanysServerSendsWhereItsPolicySaysSo(t *testing.T) {
+	x, err := smtpd.Start(smtpd.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	s := signalingtest.Start(t, func(c *server.Config) {
+		c.SMTP = &postman.Config{Server: mail.Server{Host: "localhost", Port: x.Port, From: "support@contoso.example"}, RootCAs: x.Pool()}
+	})
+	admin, _ := s.Console(t)
+	policy := rendezvous.MailServer
+	if _, err := admin.SetCompany(t.Context(), rendezvous.SetCompany{Mail: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t)
+	b.cfg = func(c *desk.Config) {
+		c.SendMail = func(context.Context, mail.Sender, mail.Message) error {
+			t.Error("the console sent it")
+			return nil
+		}
+	}
+	b.ready(s)
+	b.until("told before anything is sent", func(s desk.Snapshot) bool { return s.Mail.ByServer })
+	made, err := b.d.Create(t.Context(), desk.Invite{Email: "later@example.com", Name: "Anna", Language: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.d.SendMail(made.ID); err != nil {
+		t.Fatal(err)
+	}
+	failed := b.session("asked to come later", made.ID, func(x desk.Session) bool { return x.Mail.State == "failed" })
+	if f := failed.Mail.Fault; !strings.Contains(f.Message, "asked again later") || f.Op == mail.OpUnsure {
+		t.Fatalf("%+v", f)
+	}
+	if err := b.d.SendMail(made.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.session("sent", made.ID, func(x desk.Session) bool { return x.Mail.State == "sent" && x.Mail.Server })
+	if got := x.Mails(); len(got) != 1 || got[0].To[0] != "later@example.com" {
+		t.Fatalf("%+v", got)
+	}
+	if k := kinds(t, b, made.ID); !strings.Contains(k, "mail_failed") || !strings.HasSuffix(k, "mailed") {
+		t.Fatal(k)
+	}
+	// A server that is gone while it sends: nobody knows.
+	s.Down(t)
+	if err := b.d.SendMail(made.ID); err != nil {
+		t.Fatal(err)
+	}
+	lost := b.session("unsure", made.ID, func(x desk.Session) bool { return x.Mail.State == "failed" })
+	if lost.Mail.Fault.Op != mail.OpUnsure {
+		t.Fatalf("%+v", lost.Mail.Fault)
+	}
+	s.Up(t)
 }

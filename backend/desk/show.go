@@ -28,7 +28,7 @@ func (d *Desk) snapshot() Snapshot {
 		Rev: d.rev, Phase: d.phase, Fatal: d.fatal, Version: d.cfg.Version, Lab: d.cfg.Lab,
 		Server: d.server, Limits: d.limits, Notices: slices.Clone(d.notices), Settings: d.settings, UI: d.ui,
 		Vault:    Vault{Kind: string(d.cfg.Vault.Kind()), Note: d.vaultNote},
-		Mail:     MailInfo{Configured: d.mailSet.Host != "", From: d.mailSet.From, Testing: string(d.testing)},
+		Mail:     MailInfo{Configured: d.mailSet.Host != "", From: d.mailSet.From, ByServer: d.byServer(), Testing: string(d.testing)},
 		Sessions: []Session{},
 	}
 	if d.skew.Abs() > skewLimit {

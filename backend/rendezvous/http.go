@@ -202,6 +202,10 @@ func toError(op string, f protocol.Fault) error {
 		e.Err = ErrTOTP
 	case protocol.CodeEnrol:
 		e.Err = ErrEnrol
+	case protocol.CodeMail:
+		e.Err = ErrMail
+	case protocol.CodeUnsure:
+		e.Err = ErrMailUnsure
 	case protocol.CodeToken:
 		e.Err = errToken
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	Directory *directory.Directory
 	Broker    *broker.Broker
 	ICE       func(id grant.ID, side string, end time.Time, host string) []protocol.ICEServer // nil: none. host is the name the client used
+	Post      Post                                                                            // sends invitations where a company's policy says so; nil: none
+	Public    string                                                                          // what links begin with, without a slash at the end
 	LAN       bool
 	Insecure  bool                             // plain HTTP
 	HostOK    func(r *http.Request) bool       // is this name one of ours
@@ -75,6 +77,7 @@ func New(cfg Config) *API {
 	a.mux.Handle("POST "+b+"/sessions/{id}/claim", a.console(a.claim))
 	a.mux.Handle("POST "+b+"/sessions/{id}/activate", a.console(a.activateConsole))
 	a.mux.Handle("POST "+b+"/sessions/{id}/end", a.console(a.endConsole))
+	a.mux.Handle("POST "+b+"/sessions/{id}/mail", a.console(a.mail))
 	a.mux.Handle("GET "+b+"/sessions/{id}/ice", a.console(a.iceConsole))
 	a.mux.Handle("GET "+b+"/console/socket", a.console(a.consoleSocket))
 	a.mux.Handle("GET "+b+"/host/{id}/socket", a.proved(a.hostSocket))

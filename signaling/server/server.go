@@ -32,6 +32,7 @@ import (
 	"daypass/signaling/broker"
 	"daypass/signaling/directory"
 	"daypass/signaling/page"
+	"daypass/signaling/postman"
 	"daypass/signaling/relay"
 	"daypass/signaling/store"
 	"daypass/signaling/store/sqlite"
@@ -66,8 +67,9 @@ type Config struct {
 	TLSCert     string // PEM files; both or none
 	TLSKey      string
 	TURN        TURNConfig
-	Log         *slog.Logger // nil: silent
-	Embedded    bool         // inside the console: keep the port of the last run, or choose one
+	Log         *slog.Logger    // nil: silent
+	SMTP        *postman.Config // the operator's mail server, for companies whose policy is that the server sends; nil: none
+	Embedded    bool            // inside the console: keep the port of the last run, or choose one
 }
 
 // Server is a running signaling server.
@@ -212,7 +214,16 @@ func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 			return s.relay.ICE(id, side, end, host, int(at.Port()), tlsConfig != nil)
 		}
 	}
+	var post api.Post
+	if cfg.SMTP != nil {
+		p, err := postman.New(*cfg.SMTP, s.log)
+		if err != nil {
+			return err
+		}
+		post = p
+	}
 	apiHandler := api.New(api.Config{
+		Post: post, Public: s.public.String(),
 		Directory: s.dir, Broker: s.broker, ICE: ice, LAN: cfg.InsecureLAN || at.Addr().Unmap().IsLoopback(), Insecure: s.public.Scheme == "http",
 		HostOK: hostOK, ClientIP: s.clientIP(tlsConfig != nil), Draining: s.draining.Load, Log: s.log,
 	})

@@ -68,6 +68,17 @@ export const mailSentences: Record<string, string> = {
   'Ask the customer whether it arrived, or send it again: the link is the same in both mails.': 'Fragen Sie den Kunden, ob sie angekommen ist, oder senden Sie sie noch einmal: Der Link ist in beiden Mails derselbe.',
   'The invitation is being sent already.': 'Die Einladung wird schon gesendet.',
   'Wait for the answer of the mail server.': 'Warten Sie auf die Antwort des Mailservers.',
+  "The answer of the company's server did not come; nobody knows whether it sent the invitation.":
+    'Die Antwort des Servers der Firma blieb aus; niemand weiß, ob er die Einladung gesendet hat.',
+  'The server has sent this invitation often enough.': 'Der Server hat diese Einladung oft genug gesendet.',
+  'Copy the link and send it yourself, or start a new session.': 'Kopieren Sie den Link und schicken Sie ihn selbst, oder beginnen Sie eine neue Sitzung.',
+  'The server could not reach its mail server.': 'Der Server konnte seinen Mailserver nicht erreichen.',
+  'The server could not send the invitation: its own mail does not work.': 'Der Server konnte die Einladung nicht senden: Sein eigener Mailversand funktioniert nicht.',
+  'Tell whoever runs the server; its log says why.': 'Sagen Sie es dem Betreiber des Servers; warum, steht in dessen Protokoll.',
+  'This server has no mail server.': 'Dieser Server hat keinen Mailserver.',
+  'Tell whoever runs it.': 'Sagen Sie es seinem Betreiber.',
+  "Your company's consoles send invitations themselves.": 'In Ihrer Firma senden die Konsolen Einladungen selbst.',
+  "An admin can change this in the company's policy.": 'Ein Administrator kann das in den Regeln der Firma ändern.',
   'A test message is on its way already.': 'Eine Testnachricht ist schon unterwegs.',
   'Wait for it, or stop it.': 'Warten Sie auf sie, oder brechen Sie sie ab.',
 }
