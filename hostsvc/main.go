@@ -37,14 +37,21 @@ const usage = `Daypass, the program on the computer that is helped.
   run [--headless] [--view auto|gtk|x11|tty]   take part in a session (without a verb as well)
         --headless   reads the link, then the code, one line each, instead of showing a window
                      to type them in, and prints one line of JSON a change
+  install                                      keep the session that goes on here ready after a restart
   uninstall                                    remove what an interrupted session left
+  service, agent                               what install keeps ready; nobody starts them by hand
   selftest                                     check whether this computer can be helped
   version                                      print the version
 
   --verbose   with any of them: tell more on standard error
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if !lab && (len(os.Args) < 2 || os.Args[1] == "run" || (strings.HasPrefix(os.Args[1], "-") && os.Args[1] != "-h" && os.Args[1] != "--help")) {
+		relocate(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is main without the process: it returns the exit code. 0: done, 1: it
 // could not be done, 2: wrong call.
@@ -58,6 +65,19 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	headless := flags.Bool("headless", false, "")
 	view := flags.String("view", consent.KindAuto, "")
 	verbose := flags.Bool("verbose", false, "")
+	state := flags.String("state", "", "")   // of service and agent: the session's folder
+	system := flags.String("system", "", "") // of service: root's folder
+	shown := flags.String("display", "", "") // of service and agent: the name under which the session lies
+	under := flags.Bool("under-system", false, "")
+	elevated := false
+	if verb == "install" { // a word without a value there
+		flags.BoolVar(&elevated, "as-system", false, "")
+		for i, a := range args {
+			if a == "--system" {
+				args[i] = "--as-system"
+			}
+		}
+	}
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		if errors.Is(err, flag.ErrHelp) {
 			printText(out, usage)
@@ -79,6 +99,18 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	switch verb {
 	case "run":
 		return session(ctx, *headless, *view, in, out, errOut, log)
+	case "agent":
+		return agent(ctx, *state, *shown, errOut, log)
+	case "service":
+		if *system != "" {
+			return serviceSystem(ctx, *system, errOut, log)
+		}
+		return servicePerson(ctx, *state, *shown, *under, out, errOut, log)
+	case "install":
+		if elevated {
+			return installSystem(ctx, in, errOut)
+		}
+		return install(ctx, out, errOut, log)
 	case "uninstall":
 		return uninstall(ctx, out, errOut, log)
 	case "selftest":
@@ -123,6 +155,12 @@ func session(ctx context.Context, headless bool, kind string, in io.Reader, out,
 		return 1
 	}
 	cfg := config(log)
+	w, tidy := started()
+	defer tidy()
+	if l, err := pairing.ParseLink(w.Link); err == nil {
+		cfg.Link = &l
+	}
+	cfg.Renamed, cfg.Program = w.Renamed, w.Program
 	cfg.View, cfg.Typed = v, typed
 	err = host.Run(ctx, cfg)
 	if cerr := v.Close(); cerr != nil {
@@ -154,18 +192,62 @@ func config(log *slog.Logger) host.Config {
 			Clock:   lease.Now,
 		},
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		log.Debug("own file not known", "cause", err)
-		return cfg
-	}
-	name := filepath.Base(exe)
-	if l, err := pairing.ParseFileName(name); err == nil {
-		cfg.Link, cfg.Program = &l, exe
-	} else if strings.HasPrefix(strings.ToLower(name), "support_") {
-		cfg.Renamed, cfg.Program = true, exe
-	}
+	cfg.Keep = newKeeper(cfg.Base, log)
 	return cfg
+}
+
+// agent is the verb agent: it takes up the session in folder state, whose
+// display was called so when it began. The service starts it, in the desktop of
+// whoever is signed in, or without one.
+func agent(ctx context.Context, state, display string, errOut io.Writer, log *slog.Logger) int {
+	if !filepath.IsAbs(state) || display == "" {
+		printText(errOut, usage)
+		return 2
+	}
+	cfg := config(log)
+	cfg.Base, cfg.Display, cfg.Resume = filepath.Dir(state), display, true
+	cfg.Keep = newKeeper(cfg.Base, log)
+	var v consent.View
+	var err error
+	if os.Getenv("DISPLAY") == "" {
+		cfg.NoDesktop = fault.New(fault.Unsupported, "host.desktop", "Nobody is signed in on the remote computer.", "Remote Control opens by itself when the customer signs in.")
+	} else if err = cfg.System.Displays(); err == nil {
+		v, err = consent.Open(consent.KindAuto, "", log)
+	}
+	if err != nil {
+		f := fault.Of(err)
+		cfg.NoDesktop = fault.Wrap(err, f.Kind, "host.desktop", "The desktop on the remote computer cannot be shown. "+f.Message, f.Hint)
+	}
+	if v == nil { // nothing is shown and nothing can be opened without a desktop
+		v = host.NewHeadless(strings.NewReader(""), io.Discard, nil)
+	}
+	cfg.View = v
+	err = host.Run(ctx, cfg)
+	if cerr := v.Close(); cerr != nil {
+		log.Debug("window not closed", "cause", cerr)
+	}
+	if err != nil {
+		say(errOut, err)
+		return 1
+	}
+	return 0
+}
+
+// install is the verb install: it keeps a session that goes on here ready after
+// a restart, where that was not done or was undone by hand.
+func install(ctx context.Context, out, errOut io.Writer, log *slog.Logger) int {
+	cfg := config(log)
+	n, err := host.Reinstall(ctx, cfg)
+	switch {
+	case err != nil:
+		say(errOut, err)
+		return 1
+	case n == 0:
+		printLine(errOut, "No session goes on here. Open the program that came with your invitation.")
+		return 1
+	}
+	printLine(out, "The session that goes on here comes back after a restart.")
+	return 0
 }
 
 // displays refuses what cannot work on this computer.
@@ -185,9 +267,13 @@ func closing(c io.Closer, log *slog.Logger) {
 	}
 }
 
-// base is the folder for lock and state: the session's own runtime folder,
-// which the system empties at logout, else one of this user's alone.
+// base is the folder for lock and state: this user's own, where a restart leaves
+// it, else the session's runtime folder, which the system empties at logout,
+// else one of this user's alone.
 func base() string {
+	if d := home(); d != "" {
+		return d
+	}
 	if d := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(d) {
 		if st, err := os.Stat(d); err == nil && st.IsDir() {
 			return filepath.Join(d, "daypass")
@@ -199,6 +285,38 @@ func base() string {
 		}
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("daypass-%d", os.Getuid()))
+}
+
+// home is the folder for state that lasts; "" where there is none. Its parent
+// exists always: nothing but this one folder is made.
+func home() string {
+	if runtime.GOOS == "windows" {
+		return ""
+	}
+	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) && writable(d) {
+		return filepath.Join(d, "daypass")
+	}
+	h, err := os.UserHomeDir()
+	if err != nil || !filepath.IsAbs(h) || !writable(h) {
+		return ""
+	}
+	if d := filepath.Join(h, ".local", "state"); writable(d) {
+		return filepath.Join(d, "daypass")
+	}
+	return filepath.Join(h, ".daypass")
+}
+
+// lasting reports whether what lies in base survives a restart.
+func lasting(base string) bool {
+	runs := os.Getenv("XDG_RUNTIME_DIR")
+	return filepath.IsAbs(base) && (runs == "" || !strings.HasPrefix(base, runs+string(filepath.Separator))) &&
+		base != filepath.Join(os.TempDir(), fmt.Sprintf("daypass-%d", os.Getuid()))
+}
+
+// writable reports whether dir is a folder that this user may put something in.
+func writable(dir string) bool {
+	st, err := os.Stat(dir)
+	return err == nil && st.IsDir() && mayWrite(dir)
 }
 
 // displayName tells the displays of one user apart; screens of one display
@@ -229,6 +347,7 @@ func language() string {
 
 func uninstall(ctx context.Context, out, errOut io.Writer, log *slog.Logger) int {
 	reports, err := host.Uninstall(ctx, config(log))
+	sweepStarts(base())
 	if err != nil {
 		say(errOut, err)
 		return 1

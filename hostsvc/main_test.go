@@ -23,11 +23,11 @@ func TestVerbs(t *testing.T) {
 	}
 	for _, help := range []string{"help", "--help"} {
 		code, out, _ := call(t, help)
-		if code != 0 || !strings.Contains(out, "selftest") || strings.Contains(out, "service") {
+		if code != 0 || !strings.Contains(out, "selftest") || !strings.Contains(out, "install") {
 			t.Errorf("%s: %d %q", help, code, out)
 		}
 	}
-	for _, wrong := range [][]string{{"service"}, {"install"}, {"run", "--nonsense"}, {"run", "more"}} {
+	for _, wrong := range [][]string{{"service"}, {"agent"}, {"agent", "--state", "x", "--display", "_0"}, {"service", "--state", "x"}, {"run", "--nonsense"}, {"run", "more"}} {
 		if code, out, errOut := call(t, wrong...); code != 2 || out != "" || !strings.Contains(errOut, "uninstall") {
 			t.Errorf("%v: %d", wrong, code)
 		}
@@ -36,7 +36,8 @@ func TestVerbs(t *testing.T) {
 
 func TestUninstallWithNothingToDoLeavesNothing(t *testing.T) {
 	d := t.TempDir()
-	t.Setenv("XDG_RUNTIME_DIR", d)
+	t.Setenv("HOME", d)
+	t.Setenv("XDG_STATE_HOME", "")
 	t.Setenv("DISPLAY", ":999")
 	code, out, errOut := call(t, "uninstall")
 	if code != 0 || !strings.Contains(out, "Nothing is left") {
@@ -49,7 +50,8 @@ func TestUninstallWithNothingToDoLeavesNothing(t *testing.T) {
 
 func TestWithoutADisplayItSaysSoAndLeavesNothing(t *testing.T) {
 	d := t.TempDir()
-	t.Setenv("XDG_RUNTIME_DIR", d)
+	t.Setenv("HOME", d)
+	t.Setenv("XDG_STATE_HOME", "")
 	t.Setenv("DISPLAY", "")
 	t.Setenv("WAYLAND_DISPLAY", "")
 	t.Setenv("XDG_SESSION_TYPE", "")
@@ -63,8 +65,24 @@ func TestWithoutADisplayItSaysSoAndLeavesNothing(t *testing.T) {
 }
 
 func TestWhereThingsLie(t *testing.T) {
+	h := t.TempDir()
+	t.Setenv("HOME", h)
+	t.Setenv("XDG_STATE_HOME", "")
+	if got := base(); got != filepath.Join(h, ".daypass") || !lasting(got) {
+		t.Error(got)
+	}
+	if err := os.MkdirAll(filepath.Join(h, ".local", "state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := base(); got != filepath.Join(h, ".local", "state", "daypass") || !lasting(got) {
+		t.Error(got)
+	}
+	t.Setenv("HOME", "/nowhere")
 	d := t.TempDir()
 	t.Setenv("XDG_RUNTIME_DIR", d)
+	if got := base(); lasting(got) {
+		t.Errorf("%s does not last", got)
+	}
 	if got := base(); got != filepath.Join(d, "daypass") {
 		t.Error(got)
 	}

@@ -129,6 +129,12 @@ const (
 	LineAgainNot                     // the technician asked for that and the customer did not
 	LineHourLeft                     // the session ends in less than an hour
 	LineMinutesLeft                  // the session ends in less than ten minutes
+	LineRebootAsked                  // the technician asked to restart the computer
+	LineReboot                       // it restarts
+	LineRebootNot                    // the customer did not let it
+	LineRebootFailed                 // the system did not
+	LineBack                         // the program came back after a restart or a crash
+	LineRaised                       // the customer let it come back without a sign-in
 )
 
 // Line is one thing that was done.
@@ -186,6 +192,15 @@ type Model struct {
 	Offline  bool         // Connected, and the technician's console cannot be reached now
 	Events   []Line       // what was done, oldest first; the newest 200 are shown
 
+	// Keeps: After and CanRaise are known. After is what brings the program back
+	// after a restart: "boot", "login" (the customer signs in) or "" (nothing).
+	// CanRaise: with an administrator's password it could be "boot".
+	Keeps, CanRaise bool
+	After           string
+	Raising         bool         // the system is asking for that password
+	RaiseFault      *fault.Error // why it came to nothing
+	RebootAt        time.Time    // Connected: the computer restarts then unless the customer refuses; zero: it does not
+
 	Refusal Refusal
 	Other   string       // AlreadyThere, EarlierSession: whose session, as a phrase
 	Fault   *fault.Error // RefusedFault, and details for the others; may be nil
@@ -207,6 +222,9 @@ const (
 	Retry                              // try again after a refusal that may pass
 	Cancel                             // do not go on and remove: before activation, or unasked call
 	Leave                              // close the window after Removed or Refused
+	RebootNow                          // restart the computer at once
+	RebootNo                           // do not restart it
+	Raise                              // ask for an administrator's password, so that the program comes back by itself
 )
 
 // Action is one thing the customer did.

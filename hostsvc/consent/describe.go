@@ -334,7 +334,34 @@ func (p *Page) rights(m *Model, w *words, kind BlockKind) {
 	}
 }
 
+// reboot asks whether the computer may restart.
+func (p *Page) reboot(m *Model, w *words) {
+	t := m.technician(w)
+	p.Key, p.Focus, p.Lead = "reboot", "reboot-no", m.who(w)
+	p.Title = fmt.Sprintf(w.RebootTitle, t)
+	p.text("reboot", w.RebootText)
+	left := max(0, int(m.RebootAt.Sub(m.now()).Round(time.Second)/time.Second))
+	p.add(Block{Kind: BlockNote, ID: "reboot-left", Text: fmt.Sprintf(w.RebootLeft, left), Tone: Waiting})
+	p.muted("reboot-back", w.back(m))
+	p.Buttons = []Button{{ID: "reboot-now", Text: w.RebootYes}, {ID: "reboot-no", Text: w.RebootNo, Primary: true}}
+}
+
+// back says what happens after a restart.
+func (w *words) back(m *Model) string {
+	switch m.After {
+	case "boot":
+		return w.BackBoot
+	case "login":
+		return w.BackLogin
+	}
+	return w.BackNot
+}
+
 func (p *Page) connected(m *Model, w *words) {
+	if !m.RebootAt.IsZero() {
+		p.reboot(m, w)
+		return
+	}
 	t := m.technician(w)
 	p.Key, p.Lead = "connected", m.who(w)
 	switch {
@@ -376,9 +403,22 @@ func (p *Page) connected(m *Model, w *words) {
 	}
 	p.add(Block{Kind: BlockHead, ID: "rights-head", Text: fmt.Sprintf(w.NowAllowed, t)})
 	p.rights(m, w, BlockSwitch)
+	if m.Keeps {
+		switch {
+		case m.Raising:
+			p.muted("back", w.Raising)
+		case m.RaiseFault != nil:
+			p.problem("back", w.RaiseNot+" "+w.back(m))
+		default:
+			p.muted("back", w.back(m))
+		}
+	}
 	p.add(Block{Kind: BlockHead, ID: "done-head", Text: w.DoneTitle})
 	p.add(Block{Kind: BlockList, ID: "done", Items: m.lines(w)})
 	p.Buttons = []Button{{ID: "end", Text: w.EndRemove}}
+	if m.Keeps && m.CanRaise && !m.Raising && !m.Paused {
+		p.Buttons = append(p.Buttons, Button{ID: "raise", Text: w.Raise})
+	}
 	if m.Paused {
 		p.Buttons = append(p.Buttons, Button{ID: "resume", Text: w.Resume, Primary: true})
 		p.Focus = "resume"
@@ -473,6 +513,18 @@ func (w *words) line(l Line, who string) string {
 		return w.LineHourLeft
 	case LineMinutesLeft:
 		return w.LineMinutesLeft
+	case LineRebootAsked:
+		return fmt.Sprintf(w.LineRebootAsked, who)
+	case LineReboot:
+		return w.LineReboot
+	case LineRebootNot:
+		return w.LineRebootNot
+	case LineRebootFailed:
+		return w.LineRebootFailed
+	case LineBack:
+		return w.LineBack
+	case LineRaised:
+		return w.LineRaised
 	}
 	return clean(l.Text, 200)
 }

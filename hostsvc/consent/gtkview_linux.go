@@ -343,7 +343,7 @@ func (v *gtkView) render() {
 	gtk.scrolledMin(v.scroll, min(natural, max(240, gtk.screenHeight(gtk.screenDefault())-v.px(270))))
 	gtk.windowResize(v.win, v.px(winWidth), 1)
 	v.focus(p.Focus)
-	if (m.Screen == Removed || m.Screen == Refused) && !same {
+	if (m.Screen == Removed || m.Screen == Refused || !m.RebootAt.IsZero()) && !same {
 		gtk.windowPresent(v.win) // the last word is seen, also by who had put the window away
 	}
 }

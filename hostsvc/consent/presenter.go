@@ -122,6 +122,12 @@ func (p *presenter) press(id string, in input) bool {
 		p.emit(Action{Kind: Leave})
 	case "retry":
 		p.emit(Action{Kind: Retry})
+	case "reboot-now":
+		p.emit(Action{Kind: RebootNow})
+	case "reboot-no":
+		p.emit(Action{Kind: RebootNo})
+	case "raise":
+		p.emit(Action{Kind: Raise})
 	case "save-receipt":
 		if in.Path == "" {
 			in.Path = ReceiptPath(p.w.Lang)

@@ -50,8 +50,17 @@ func states(now time.Time) map[string]Model {
 		"last-ten": live(func(m *Model) {
 			m.Watching, m.Doing, m.Expires = true, grant.View|grant.Control, now.Add(9*time.Minute+30*time.Second)
 		}),
-		"offline": live(func(m *Model) { m.Offline = true }),
-		"ending":  with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
+		"offline":    live(func(m *Model) { m.Offline = true }),
+		"back-login": live(func(m *Model) { m.Keeps, m.After, m.CanRaise = true, "login", true }),
+		"back-boot":  live(func(m *Model) { m.Keeps, m.After = true, "boot" }),
+		"back-not":   live(func(m *Model) { m.Keeps = true }),
+		"raising":    live(func(m *Model) { m.Keeps, m.After, m.CanRaise, m.Raising = true, "login", true, true }),
+		"raise-not": live(func(m *Model) {
+			m.Keeps, m.After, m.CanRaise = true, "login", true
+			m.RaiseFault = fault.New(fault.Cancelled, "raise", "No.", "")
+		}),
+		"reboot": live(func(m *Model) { m.Keeps, m.After, m.RebootAt = true, "boot", now.Add(25*time.Second) }),
+		"ending": with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
 		"removed": with(func(m *Model) {
 			m.Screen = Removed
 			m.Report = &Report{By: grant.ByCustomer, At: now, Clean: true, Told: true, Receipt: true, Removed: []string{"the program in its own folder", "the keys of this session", "the note that a session is running"}}

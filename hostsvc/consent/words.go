@@ -80,6 +80,12 @@ type words struct {
 	LineOffline, LineOnline                                string
 	LineAgain, LineAgainNot                                string
 	LineHourLeft, LineMinutesLeft, SoonHour, SoonMinutes   string
+	LineRebootAsked, LineReboot, LineRebootNot             string
+	LineRebootFailed, LineBack, LineRaised                 string
+
+	// restarts
+	RebootTitle, RebootText, RebootLeft, RebootYes, RebootNo string
+	BackBoot, BackLogin, BackNot, Raise, Raising, RaiseNot   string
 
 	// terminal
 	TTYPrompt, TTYCode, TTYYes, TTYNo, TTYUnknown string
@@ -235,6 +241,19 @@ var english = words{
 	SoonHour:    "Less than an hour is left. At the end everything is closed and this program removes itself; you do not have to do anything.",
 	SoonMinutes: "Less than ten minutes are left. Then everything is closed and this program removes itself. Save what you are working on together; nobody can extend the session.",
 
+	LineRebootAsked: "%s asked to restart this computer", LineReboot: "The computer restarts", LineRebootNot: "You did not let the computer restart",
+	LineRebootFailed: "The computer could not be restarted", LineBack: "The program came back by itself", LineRaised: "You let the program come back without a sign-in",
+
+	RebootTitle: "%s wants to restart this computer",
+	RebootText:  "Save what you are working on. Programs that are open will be closed.",
+	RebootLeft:  "It restarts in %d seconds if you do nothing.",
+	RebootYes:   "Restart now", RebootNo: "Do not restart",
+	BackBoot:  "After a restart this computer comes back by itself.",
+	BackLogin: "After a restart this computer comes back when you sign in.",
+	BackNot:   "After a restart the session does not come back by itself: open the program once more.",
+	Raise:     "Come back without sign-in…", Raising: "Your system asks for an administrator’s password. Without it everything stays as it is.",
+	RaiseNot: "No administrator’s rights were given; that is no problem.",
+
 	TTYPrompt: "Type a number", TTYCode: "Type the code, or a number to change something",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "This is none of the choices.",
 }
@@ -388,6 +407,19 @@ var german = words{
 	LineHourLeft: "Weniger als eine Stunde übrig", LineMinutesLeft: "Weniger als zehn Minuten übrig",
 	SoonHour:    "Es bleibt weniger als eine Stunde. Am Ende wird alles geschlossen, und dieses Programm entfernt sich selbst; Sie müssen nichts tun.",
 	SoonMinutes: "Es bleiben weniger als zehn Minuten. Dann wird alles geschlossen, und dieses Programm entfernt sich selbst. Speichern Sie, woran Sie gemeinsam arbeiten; niemand kann die Sitzung verlängern.",
+
+	LineRebootAsked: "%s bat darum, diesen Computer neu zu starten", LineReboot: "Der Computer startet neu", LineRebootNot: "Sie haben den Neustart nicht erlaubt",
+	LineRebootFailed: "Der Computer konnte nicht neu gestartet werden", LineBack: "Das Programm ist von selbst wiedergekommen", LineRaised: "Sie haben erlaubt, dass das Programm ohne Anmeldung wiederkommt",
+
+	RebootTitle: "%s möchte diesen Computer neu starten",
+	RebootText:  "Speichern Sie Ihre Arbeit. Offene Programme werden geschlossen.",
+	RebootLeft:  "Wenn Sie nichts tun, startet er in %d Sekunden neu.",
+	RebootYes:   "Jetzt neu starten", RebootNo: "Nicht neu starten",
+	BackBoot:  "Nach einem Neustart kommt dieser Computer von selbst wieder.",
+	BackLogin: "Nach einem Neustart kommt dieser Computer wieder, sobald Sie sich anmelden.",
+	BackNot:   "Nach einem Neustart kommt die Sitzung nicht von selbst wieder: Öffnen Sie das Programm dann noch einmal.",
+	Raise:     "Ohne Anmeldung wiederkommen…", Raising: "Ihr System fragt nach dem Kennwort eines Administrators. Ohne es bleibt alles, wie es ist.",
+	RaiseNot: "Es wurden keine Administratorrechte gegeben; das ist kein Problem.",
 
 	TTYPrompt: "Geben Sie eine Zahl ein", TTYCode: "Geben Sie den Code ein, oder eine Zahl, um etwas zu ändern",
 	TTYYes: "[x]", TTYNo: "[ ]", TTYUnknown: "Das gehört nicht zur Auswahl.",

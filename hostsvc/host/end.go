@@ -74,6 +74,7 @@ func (s *session) finish(ctx context.Context) error {
 			known = s.retry(tell, "end", func(c context.Context) error { return s.box.End(c, *e.signed) })
 		}
 	})
+	s.leave(s.st.journal.Dir())
 	n := s.st.newNote(e, s.st.body(s.cfg.System.Report(), s.model.Events), s.cfg.System.Report().Language)
 	rep := n.remove(ctx, s.log, func(done, all int) {
 		s.show(func(m *consent.Model) {

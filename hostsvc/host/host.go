@@ -44,15 +44,18 @@ const (
 	reportTimeout  = 10 * time.Minute // the last page stays at most so long
 	typedTimeout   = 10 * time.Second // for a link on the input, before an earlier session is taken up
 	blockedEvery   = time.Second
-	deafAfter      = 2 * time.Second // of an interruption, for input
-	inputPerSecond = 1000            // input messages; more are dropped
+	deafAfter      = 2 * time.Second  // of an interruption, for input
+	keepTimeout    = 5 * time.Second  // for writing what brings the program back
+	rebootTimeout  = 30 * time.Second // for the system to take the request
+	inputPerSecond = 1000             // input messages; more are dropped
 )
 
 // Times that tests shorten.
 var (
-	tellTimeout    = 20 * time.Second // for the server and the console to take the removal
-	goneAfter      = time.Minute      // a server says for so long that there is no such session
-	regrantTimeout = 20 * time.Second // for the server to have both sides of an interrupted activation
+	rebootCountdown = 30 * time.Second // for the customer to refuse
+	tellTimeout     = 20 * time.Second // for the server and the console to take the removal
+	goneAfter       = time.Minute      // a server says for so long that there is no such session
+	regrantTimeout  = 20 * time.Second // for the server to have both sides of an interrupted activation
 )
 
 // Mailbox is the host's half of the signaling server; *rendezvous.HostMailbox
@@ -138,7 +141,15 @@ type Config struct {
 	Version     string
 	Lab         bool          // a lab build: there may be no bar, and it says so
 	ReceiptPath func() string // where a receipt goes when the customer chose nothing
-	Log         *slog.Logger
+	// Keep brings the program back after a restart; nil where nothing does.
+	Keep Keeper
+	// Resume takes up the session that an earlier process began, and nothing else:
+	// the service starts it, not a person.
+	Resume bool
+	// NoDesktop says why there is no desktop, when the service has found none.
+	// Then keys, signaling, the day and the removal go on and nothing is shown.
+	NoDesktop *fault.Error
+	Log       *slog.Logger
 }
 
 // run is one run of the program; its goroutine owns it.
@@ -199,8 +210,15 @@ func (r *run) main(ctx context.Context) (err error) {
 		return r.refuse(ctx, consent.RefusedFault, err)
 	}
 	defer r.tidy()
-	if err := r.cfg.System.Displays(); err != nil {
+	if err := r.cfg.System.Displays(); err != nil && r.cfg.Resume {
+		if r.cfg.NoDesktop == nil { // what a person would be told in a window
+			r.cfg.NoDesktop = fault.Of(err)
+		}
+	} else if err != nil {
 		return r.refuse(ctx, refusalOfDisplay(err), err)
+	}
+	if r.cfg.Resume {
+		return r.takeUp(ctx)
 	}
 	link, renamed := r.cfg.Link, r.cfg.Renamed
 	if st := r.leftover(ctx); st != nil {
@@ -231,6 +249,16 @@ func (r *run) main(ctx context.Context) (err error) {
 			return nil
 		}
 	}
+}
+
+// takeUp serves the session that an earlier process began, if it goes on.
+func (r *run) takeUp(ctx context.Context) error {
+	st := r.leftover(ctx)
+	if st == nil {
+		return nil
+	}
+	_, err := r.resume(ctx, st)
+	return err
 }
 
 // next is what follows an invitation.

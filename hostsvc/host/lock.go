@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"daypass/backend/fault"
 )
@@ -59,6 +60,10 @@ func Acquire(dir, display string) (*Lock, error) {
 			return nil, fault.Wrap(err, fault.Internal, "host.lock", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
 		}
 		held, err := tryLock(f)
+		for try := 0; err == nil && !held && try < 3; try++ { // somebody may only be looking, see Held
+			time.Sleep(20 * time.Millisecond)
+			held, err = tryLock(f)
+		}
 		if err != nil {
 			f.Close()
 			return nil, fault.Wrap(err, fault.Internal, "host.lock", "The program cannot make sure that it runs only once.", "")
@@ -83,6 +88,21 @@ func Acquire(dir, display string) (*Lock, error) {
 	}
 	return nil, fault.New(fault.Conflict, "host.lock", "Daypass is being started or ended on this computer at this moment.", "Wait a few seconds, then start it again.")
 }
+
+// Held reports whether a host program serves display now.
+func Held(dir, display string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, "host-"+fileName(display)+".lock"), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	free, err := tryLock(f)
+	return err == nil && !free
+}
+
+// PrepareBase makes the folder for lock and state and makes sure that it is this
+// user's alone. It returns its cleaned name.
+func PrepareBase(dir string) (string, error) { return prepareBase(dir) }
 
 // Name tells those who come later whose session this is.
 func (l *Lock) Name(session string) error {

@@ -232,6 +232,7 @@ func (n *note) finish(ctx context.Context) (removal.Report, bool) {
 // settle does all that is left to do about an ended session of an earlier
 // process, and tells the server within a bound.
 func (r *run) settle(ctx context.Context, n *note) removal.Report {
+	r.leave(n.journal.Dir())
 	rep := n.remove(ctx, r.log, nil, nil)
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout/2)
 	defer cancel()

@@ -74,8 +74,11 @@ type session struct {
 	againTick *time.Ticker
 	stopNext  context.CancelFunc // of telling the server about st.Next
 
-	acts   chan consent.Action // the customer's, after listen has acted on them
-	live   atomic.Pointer[showing]
+	acts     chan consent.Action // the customer's, after listen has acted on them
+	live     atomic.Pointer[showing]
+	raising  bool      // administrator rights are being asked for
+	rebootAt time.Time // when the computer restarts unless the customer refuses; zero: it does not
+
 	halted atomic.Bool // Stop was pressed and the loop has not come to it yet
 }
 
@@ -106,6 +109,7 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	}
 	defer s.close(cancel)
 	s.prepare()
+	s.keep()
 	s.epochs = st.epochs()
 	if err := s.connect(); err != nil {
 		return r.refuse(ctx, consent.RefusedFault, err)
@@ -121,13 +125,20 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 		m.Expires = time.Now().Add(st.rec.Left())
 		m.Watching, m.Doing, m.Paused, m.Offline = false, 0, false, false
 	})
-	s.line(consent.Line{Kind: consent.LineActivated})
+	began := consent.LineActivated
+	if act == nil {
+		began = consent.LineBack
+	}
+	s.line(consent.Line{Kind: began})
 	return s.loop(ctx)
 }
 
 // prepare opens what the session may need. What cannot be opened is said when
 // it is asked for.
 func (s *session) prepare() {
+	if s.cfg.NoDesktop != nil {
+		return
+	}
 	src, err := s.cfg.System.Screen()
 	if err != nil {
 		s.log.Warn("no screen", "cause", err)
@@ -268,6 +279,7 @@ func (s *session) hello() *wire.HostHello {
 	return &wire.HostHello{
 		Version: wire.Version, Program: cut(s.cfg.Version), Computer: cut(rep.Computer), OS: cut(rep.OS), User: cut(rep.User),
 		TimeZone: cut(rep.TimeZone), Rights: s.st.Allowed, Displays: list, Paused: s.paused, ExpiresMS: s.st.rec.Left().Milliseconds(),
+		Standing: s.standing(),
 	}
 }
 
@@ -342,7 +354,11 @@ func (s *session) loop(ctx context.Context) error {
 		case f := <-s.posts:
 			f()
 		case <-slow.C:
-			s.tick(false)
+			if s.tick(false); s.state == lease.Suspended {
+				slow.Reset(lease.Checkpoint / 6) // it decides soon
+			} else {
+				slow.Reset(lease.Checkpoint)
+			}
 		case <-quick.C:
 			s.watchBar()
 		case <-s.againC():
@@ -571,6 +587,7 @@ func (s *session) customer(a consent.Action) {
 	case consent.Stop: // listen has acted already
 		s.gate.Shut()
 		s.stopShowing()
+		s.rebootRefused()
 		s.pause("customer")
 		s.halted.Store(false)
 		s.line(consent.Line{Kind: consent.LineStopped})
@@ -581,6 +598,12 @@ func (s *session) customer(a consent.Action) {
 		}
 	case consent.SetRight:
 		s.setRight(a.Rights&s.st.Rights, a.On)
+	case consent.RebootNow:
+		s.rebootNow()
+	case consent.RebootNo:
+		s.rebootRefused()
+	case consent.Raise:
+		s.raise()
 	case consent.SubmitCode:
 		s.typedAgain(a.Text, a.Rights)
 	case consent.EndAndRemove, consent.Cancel:
@@ -756,6 +779,8 @@ func (s *session) console(b []byte) {
 		s.clipSet(m)
 	case *wire.End:
 		s.signedEnd(m.Ended)
+	case *wire.Reboot:
+		s.rebootAsked()
 	case *wire.Chord:
 		s.refuseAsked(wire.KindChord, 0, fault.New(fault.Unsupported, "host.chord", "This system does not pass this key combination on.", "Ask the customer to press it."))
 	default:
@@ -783,6 +808,10 @@ func (s *session) openRemote(m *wire.Open) {
 	asked := wire.KindOpen
 	if err := s.may("host.open", grant.View); err != nil {
 		s.refuseAsked(asked, 0, err)
+		return
+	}
+	if f := s.cfg.NoDesktop; f != nil {
+		s.refuseAsked(asked, 0, f)
 		return
 	}
 	if s.src == nil {

@@ -158,6 +158,13 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 	if p.act != nil {
 		s.Tries = p.act.Tried()
 	}
+	if k := p.run.cfg.Keep; k != nil {
+		for _, it := range k.Items(dir) {
+			if err := j.Add(it); err != nil {
+				return nil, errors.Join(err, j.Discard())
+			}
+		}
+	}
 	if err := s.laydown(program, lock); err != nil {
 		if fresh { // half of it is of no use
 			err = errors.Join(err, j.Discard())

@@ -199,8 +199,10 @@ func TestFoldersOfOthersStayAndRootsThingsAreWaitedFor(t *testing.T) {
 	}
 	at := func(n string) string { return filepath.Join(base, n) }
 	for _, it := range []Item{
-		{Kind: Parent, Path: at("empty"), What: "an empty folder"}, {Kind: Parent, Path: at("shared"), What: "a shared folder"},
-		{Kind: System, Path: at("unit"), What: "a unit"}, {Kind: System, Path: at("stuck"), What: "a stuck unit"},
+		{Kind: Parent, Path: at("empty"), What: "an empty folder"},
+		{Kind: Parent, Path: at("shared"), What: "a shared folder"},
+		{Kind: System, Path: at("unit"), What: "a unit"},
+		{Kind: System, Path: at("stuck"), What: "a stuck unit"},
 	} {
 		if err := j.Add(it); err != nil {
 			t.Fatal(err)
