@@ -52,6 +52,7 @@ const (
 
 // Times that tests shorten.
 var (
+	noticedAfter    = 3 * time.Second  // an interruption is shown
 	rebootCountdown = 30 * time.Second // for the customer to refuse
 	tellTimeout     = 20 * time.Second // for the server and the console to take the removal
 	goneAfter       = time.Minute      // a server says for so long that there is no such session

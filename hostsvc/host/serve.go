@@ -76,6 +76,8 @@ type session struct {
 
 	acts     chan consent.Action // the customer's, after listen has acted on them
 	live     atomic.Pointer[showing]
+	gone     bool      // the console cannot be reached
+	watched  bool      // and it is being looked whether that lasts
 	raising  bool      // administrator rights are being asked for
 	rebootAt time.Time // when the computer restarts unless the customer refuses; zero: it does not
 
@@ -568,17 +570,37 @@ func (s *session) linked(e peer.Event) {
 		s.away = time.Now()
 		s.gate.Interrupted()
 	}
-	offline := e.State == peer.Reconnecting || e.State == peer.Closed
-	if offline != s.model.Offline && (s.serving || !offline) {
-		if k := consent.LineOnline; s.serving {
-			if offline {
-				k = consent.LineOffline
-			}
-			s.line(consent.Line{Kind: k})
-		}
-		s.show(func(m *consent.Model) { m.Offline = offline })
-	}
+	s.follow(e.State == peer.Reconnecting || e.State == peer.Closed)
 	s.serving = s.serving || s.online
+}
+
+// follow shows whether the console can be reached. An interruption that is over
+// before anybody could notice it is none: a link often finds a better path right
+// after it was made.
+func (s *session) follow(offline bool) {
+	s.gone = offline
+	switch {
+	case !offline && s.model.Offline:
+		s.line(consent.Line{Kind: consent.LineOnline})
+		s.show(func(m *consent.Model) { m.Offline = false })
+	case offline && !s.model.Offline && s.serving && !s.watched:
+		s.watched = true
+		s.beside(func() {
+			t := time.NewTimer(noticedAfter)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-s.ctx.Done():
+			}
+			s.post(func() {
+				s.watched = false
+				if s.gone && !s.model.Offline && s.ended == nil {
+					s.line(consent.Line{Kind: consent.LineOffline})
+					s.show(func(m *consent.Model) { m.Offline = true })
+				}
+			})
+		})
+	}
 }
 
 // customer does what the customer asked for.
