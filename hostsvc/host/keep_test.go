@@ -204,6 +204,20 @@ func TestOffForThirtyHoursWithoutNetworkRemovesItself(t *testing.T) {
 	if err := r.wait(); err != nil {
 		t.Error(err)
 	}
+	left := folders(r.cfg.Base)
+	if len(left) != 1 || Pending(r.cfg.Base) != 1 { // the note for the server, and what brings it back to tell
+		t.Fatalf("%q", left)
+	}
+	if _, err := os.Stat(filepath.Join(left[0], stateName)); err == nil {
+		t.Error("the keys are still there")
+	}
+	r.server.mu.Lock()
+	r.server.down = false
+	r.server.mu.Unlock()
+	r.again()
+	if err := r.wait(); err != nil {
+		t.Error(err)
+	}
 	if k.After("") != service.Never || len(folders(r.cfg.Base)) != 0 {
 		t.Errorf("left: %q %q", k.After(""), folders(r.cfg.Base))
 	}
