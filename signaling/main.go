@@ -15,7 +15,9 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"daypass/backend/fault"
@@ -32,8 +34,11 @@ const usage = `Usage: daypass-signaling VERB [OPTIONS]
       --public-url URL      what links begin with, if it is not the address above
       --downloads DIR       programs for customers: daypass-host-<os>-<arch>[.exe], optional
                             SHA256SUMS (what differs is not offered) and SIGNER (one line)
-      --insecure-lan        allow plain HTTP on other addresses, said openly everywhere
-      --tls-cert FILE, --tls-key FILE    serve HTTPS, and TURN over TLS, on the same port
+      --cert FILE, --key FILE    serve HTTPS, and TURN over TLS, on the same port; files that
+                            change are read again while serving
+      --acme HOST           fetch and renew the certificate (port 443 of HOST must lead here)
+          --acme-email ADDR, --acme-directory URL    for the authority's warnings; another authority
+      --insecure-lan        allow plain HTTP on addresses other than loopback, said openly everywhere
       --turn-listen HOST:PORT    UDP of STUN and TURN (default: the host above, port 3478)
       --turn-public IP      address in relayed candidates, behind a 1:1 NAT
       --no-turn             serve neither STUN nor TURN
@@ -43,15 +48,20 @@ const usage = `Usage: daypass-signaling VERB [OPTIONS]
       --smtp-security HOW   starttls (default), tls, or none (only to this computer)
       --smtp-user USER, --smtp-password-file FILE    sign-in at the mail server
       --debug               log more
-  admin create  make an admin and print the complete sign-in as JSON on standard output
+
+  All of these work beside a running server, which follows within seconds:
+  admin create          make an admin and print the complete sign-in as JSON on standard output
       --data DIR  --email ADDR  [--name NAME]  [--company NAME]
-  admin reset   give an account a new password, print it likewise, and end its sign-ins
+  admin person reset    give an account a new password and second factor, print them likewise, and
+                        end its sign-ins
       --data DIR  --email ADDR
-  verify        check the database, the audit chain and its signed checkpoints
-      --data DIR
-  backup        write database and signing key into a new directory, beside a running server
-      --data DIR  --to DIR
-  restore       copy a backup into an empty data directory and verify it
+  admin company create  add a company with the default policy;  --data DIR  --name NAME
+  admin company list    print name, people, live sessions and state, one company a line;  --data DIR
+  admin company suspend end a company's sessions and sign-ins;  --data DIR  --name NAME
+  admin company resume  let it work again;  --data DIR  --name NAME
+  admin verify          check the database, the audit chain and its signed checkpoints;  --data DIR
+  admin backup          write database and signing key into a new directory;  --data DIR  --to DIR
+  admin restore         copy a backup into an empty data directory and verify it
       --from DIR  --data DIR
   version       print the version
 
@@ -125,28 +135,60 @@ func verb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "serve":
 		return serve(ctx, fs, data, args[1:], stderr)
 	case "admin":
-		if len(args) < 2 || args[1] != "create" && args[1] != "reset" {
-			return errUsage
-		}
-		email, name, company := fs.String("email", "", ""), fs.String("name", "", ""), fs.String("company", "", "")
-		if err := parse(fs, args[2:], "data", "email"); err != nil {
-			return err
-		}
-		var a server.Account
-		var err error
-		if args[1] == "create" {
-			a, err = server.CreateAdmin(ctx, *data, *email, *name, *company)
-		} else {
-			a, err = server.ResetAccount(ctx, *data, *email)
-		}
+		return admin(ctx, fs, data, args[1:], stdout)
+	case "verify", "backup", "restore":
+		return admin(ctx, fs, data, args, stdout)
+	}
+	return errUsage
+}
+
+// admin carries out one command on the data directory.
+func admin(ctx context.Context, fs *flag.FlagSet, data *string, args []string, stdout io.Writer) error {
+	what, rest := "", args
+	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		what, rest = strings.TrimSpace(what+" "+rest[0]), rest[1:]
+	}
+	option := func(name string) *string { return fs.String(name, "", "") }
+	print := func(a server.Account, err error) error {
 		if err != nil {
 			return err
 		}
 		e := json.NewEncoder(stdout)
 		e.SetIndent("", "  ")
 		return e.Encode(a)
+	}
+	switch what {
+	case "create":
+		email, name, company := option("email"), option("name"), option("company")
+		if err := parse(fs, rest, "data", "email"); err != nil {
+			return err
+		}
+		return print(server.CreateAdmin(ctx, *data, *email, *name, *company))
+	case "person reset", "reset":
+		email := option("email")
+		if err := parse(fs, rest, "data", "email"); err != nil {
+			return err
+		}
+		return print(server.ResetAccount(ctx, *data, *email))
+	case "company create":
+		name := option("name")
+		if err := parse(fs, rest, "data", "name"); err != nil {
+			return err
+		}
+		return server.CreateCompany(ctx, *data, *name)
+	case "company suspend", "company resume":
+		name := option("name")
+		if err := parse(fs, rest, "data", "name"); err != nil {
+			return err
+		}
+		return server.SuspendCompany(ctx, *data, *name, what == "company suspend")
+	case "company list":
+		if err := parse(fs, rest, "data"); err != nil {
+			return err
+		}
+		return companies(ctx, *data, stdout)
 	case "verify":
-		if err := parse(fs, args[1:], "data"); err != nil {
+		if err := parse(fs, rest, "data"); err != nil {
 			return err
 		}
 		n, c, err := server.Verify(ctx, *data)
@@ -156,19 +198,36 @@ func verb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintf(stdout, "ok: %d entries, %d signed checkpoints\n", n, c)
 		return err
 	case "backup":
-		to := fs.String("to", "", "")
-		if err := parse(fs, args[1:], "data", "to"); err != nil {
+		to := option("to")
+		if err := parse(fs, rest, "data", "to"); err != nil {
 			return err
 		}
 		return server.Backup(ctx, *data, *to)
 	case "restore":
-		from := fs.String("from", "", "")
-		if err := parse(fs, args[1:], "data", "from"); err != nil {
+		from := option("from")
+		if err := parse(fs, rest, "data", "from"); err != nil {
 			return err
 		}
 		return server.Restore(ctx, *from, *data)
 	}
 	return errUsage
+}
+
+func companies(ctx context.Context, data string, stdout io.Writer) error {
+	list, err := server.Companies(ctx, data)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "COMPANY\tPEOPLE\tLIVE SESSIONS\tSTATE")
+	for _, c := range list {
+		state := "active"
+		if c.Suspended {
+			state = "suspended"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", c.Name, c.People, c.Live, state)
+	}
+	return w.Flush()
 }
 
 func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, stderr io.Writer) error {
@@ -177,8 +236,13 @@ func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, s
 	fs.StringVar(&cfg.PublicURL, "public-url", "", "")
 	fs.StringVar(&cfg.Downloads, "downloads", "", "")
 	fs.BoolVar(&cfg.InsecureLAN, "insecure-lan", false, "")
-	fs.StringVar(&cfg.TLSCert, "tls-cert", "", "")
-	fs.StringVar(&cfg.TLSKey, "tls-key", "", "")
+	for _, old := range []string{"", "tls-"} { // what they were called before
+		fs.StringVar(&cfg.TLSCert, old+"cert", "", "")
+		fs.StringVar(&cfg.TLSKey, old+"key", "", "")
+	}
+	fs.StringVar(&cfg.ACME.Host, "acme", "", "")
+	fs.StringVar(&cfg.ACME.Email, "acme-email", "", "")
+	fs.StringVar(&cfg.ACME.Directory, "acme-directory", "", "")
 	fs.StringVar(&cfg.TURN.Listen, "turn-listen", "", "")
 	fs.BoolVar(&cfg.TURN.Disabled, "no-turn", false, "")
 	public := fs.String("turn-public", "", "")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +38,12 @@ func TestUsageListsEveryVerb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`case "([a-z]+)":`).FindAllStringSubmatch(string(src), -1) {
-		if !strings.Contains(usage, "\n  "+m[1]) {
+	for _, m := range regexp.MustCompile(`case "([a-z ]+)"[,:]`).FindAllStringSubmatch(string(src), -1) {
+		if m[1] != "help" && !strings.Contains(usage, "\n  "+m[1]) && !strings.Contains(usage, "\n  admin "+m[1]) {
 			t.Errorf("verb %s is not in the usage", m[1])
 		}
 	}
-	for _, m := range regexp.MustCompile(`fs\.\w+\((?:&[\w.]+, )?"([a-z-]+)"`).FindAllStringSubmatch(string(src), -1) {
+	for _, m := range regexp.MustCompile(`(?:fs\.\w+|option)\((?:&[\w.]+, )?"([a-z-]+)"`).FindAllStringSubmatch(string(src), -1) {
 		if !strings.Contains(usage, "--"+m[1]) {
 			t.Errorf("option --%s is not in the usage", m[1])
 		}
@@ -98,16 +99,51 @@ func TestAdminServeVerifyBackupRestore(t *testing.T) {
 	if st, _, errs := call(t, "backup", "--data", dir, "--to", to); st != 0 {
 		t.Errorf("backup beside a running server: %s", errs)
 	}
+	if st, _, errs := call(t, "admin", "company", "create", "--data", dir, "--name", "Fabrikam"); st != 0 {
+		t.Errorf("company create: %s", errs)
+	}
+	if st, _, errs := call(t, "admin", "company", "create", "--data", dir, "--name", "Contoso"); st != 1 || !strings.Contains(errs, "already") {
+		t.Errorf("company twice: %d %s", st, errs)
+	}
+	if st, _, errs := call(t, "admin", "company", "suspend", "--data", dir, "--name", "Contoso"); st != 0 {
+		t.Errorf("suspend: %s", errs)
+	}
+	if st, out, _ := call(t, "admin", "company", "list", "--data", dir); st != 0 || !regexp.MustCompile(`Contoso +1 +0 +suspended\nFabrikam +0 +0 +active`).MatchString(out) {
+		t.Errorf("list: %d\n%s", st, out)
+	}
+	if st, _, errs := call(t, "admin", "company", "resume", "--data", dir, "--name", "Contoso"); st != 0 {
+		t.Errorf("resume: %s", errs)
+	}
+	if st, _, errs := call(t, "admin", "company", "resume", "--data", dir, "--name", "Nobody"); st != 1 || !strings.Contains(errs, "company list") {
+		t.Errorf("resume of nobody: %d %s", st, errs)
+	}
 	cancel()
 	if st := <-done; st != 0 {
 		t.Errorf("serve ended with %d", st)
 	}
-	if st, out, errs := call(t, "verify", "--data", dir); st != 0 || !strings.HasPrefix(out, "ok: 3 entries, 1 signed checkpoint") {
+	if st, out, errs := call(t, "verify", "--data", dir); st != 0 || !strings.HasPrefix(out, "ok: 6 entries, 1 signed checkpoint") {
 		t.Errorf("%d %q %q", st, out, errs)
 	}
 	again := filepath.Join(t.TempDir(), "again")
-	if st, _, errs := call(t, "restore", "--from", to, "--data", again); st != 0 {
+	if st, _, errs := call(t, "admin", "restore", "--from", to, "--data", again); st != 0 {
 		t.Errorf("restore: %s", errs)
+	}
+	if st, _, errs := call(t, "admin", "restore", "--from", to, "--data", again); st != 1 || !strings.Contains(errs, "ever written over") {
+		t.Errorf("restored over data: %d %s", st, errs)
+	}
+	b, err := os.ReadFile(filepath.Join(to, server.DatabaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, server.DatabaseFile), b[:len(b)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad")
+	if st, _, errs := call(t, "admin", "restore", "--from", to, "--data", bad); st != 1 || !strings.Contains(errs, "damaged") {
+		t.Errorf("a damaged backup: %d %s", st, errs)
+	}
+	if left, err := os.ReadDir(bad); err != nil || slices.ContainsFunc(left, func(f os.DirEntry) bool { return f.Name() == server.DatabaseFile || f.Name() == server.KeyFile }) {
+		t.Errorf("left: %v %v", left, err)
 	}
 	if st, _, errs := call(t, "verify", "--data", filepath.Join(dir, "none")); st != 1 || !strings.Contains(errs, "no server data") {
 		t.Errorf("nothing there: %d %q", st, errs)

@@ -100,7 +100,7 @@ func password(op, pw string, known ...string) error {
 	for _, k := range known {
 		k = strings.ToLower(k)
 		local, _, _ := strings.Cut(k, "@")
-		weak = weak || k != "" && (bare == k || len(local) > 3 && strings.Trim(strings.ReplaceAll(bare, local, ""), "0123456789!.-_ ") == "")
+		weak = weak || k != "" && (bare == k || len(local) >= 3 && strings.Trim(strings.ReplaceAll(bare, local, ""), "0123456789!.-_ ") == "")
 	}
 	for _, w := range []string{"password", "passwort", "kennwort", "daypass", "letmein", "welcome", "willkommen"} {
 		weak = weak || strings.Trim(strings.ReplaceAll(bare, w, ""), "0123456789!.-_ ") == ""
@@ -218,10 +218,11 @@ func (d *Directory) Uninvite(ctx context.Context, a store.Auth, id grant.ID) err
 	return stored(op, d.cfg.Store.Uninvite(ctx, a.Profile.Company.ID, id, actor(a), d.Now()))
 }
 
-// oneTime finds what a typed code is for. from bounds guessing.
+// oneTime finds what a typed code is for. A code has 96 random bits; the limit
+// of the address is for the server's sake.
 func (d *Directory) oneTime(ctx context.Context, op string, from netip.Addr, typed string) (store.OneTime, store.Company, store.Hash, error) {
 	address := network(from)
-	if err := d.pause(op, "code "+address, address); err != nil {
+	if err := d.pause(op, "", address); err != nil {
 		return store.OneTime{}, store.Company{}, store.Hash{}, err
 	}
 	wrong := fault.New(fault.NotFound, op, "This code is not known.", "Check it, letter by letter, or ask your administrator for a new one.")

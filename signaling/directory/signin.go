@@ -153,12 +153,16 @@ func (l *limits) makeRoom(now time.Time) {
 }
 
 // take spends a token of each, and returns how long to wait if there is none.
+// An empty account is not counted.
 func (l *limits) take(account, address string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a, ip := l.get("a "+account, now, 5), l.get("i "+address, now, 20)
+	of := map[*bucket]float64{l.get("i "+address, now, 20): 20}
+	if account != "" {
+		of[l.get("a "+account, now, 5)] = 5
+	}
 	var wait time.Duration
-	for b, per := range map[*bucket]float64{a: 5, ip: 20} {
+	for b, per := range of {
 		if b.tokens < 1 {
 			wait = max(wait, time.Duration((1-b.tokens)/per*float64(time.Minute)))
 		}
@@ -167,8 +171,9 @@ func (l *limits) take(account, address string, now time.Time) time.Duration {
 		}
 	}
 	if wait == 0 {
-		a.tokens--
-		ip.tokens--
+		for b := range of {
+			b.tokens--
+		}
 	}
 	return wait
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -221,27 +220,50 @@ func Backup(ctx context.Context, dataDir, to string) error {
 
 // Restore copies a backup into a data directory that holds no data, and
 // verifies it there.
-func Restore(ctx context.Context, from, dataDir string) error {
+func Restore(ctx context.Context, from, dataDir string) (err error) {
 	if _, err := os.Stat(filepath.Join(dataDir, DatabaseFile)); err == nil {
 		return fault.New(fault.Conflict, "restore", "There is data in "+dataDir+" already.", "Move it away first; nothing is ever written over.")
 	}
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return fault.Wrap(err, fault.Denied, "restore", "The data directory cannot be made.", "Check its place and rights.")
 	}
+	var wrote []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, n := range wrote { // nothing half is left to be served
+			err = errors.Join(err, os.Remove(n))
+		}
+	}()
 	for _, n := range []string{KeyFile, DatabaseFile} {
+		to := filepath.Join(dataDir, n)
 		b, err := os.ReadFile(filepath.Join(from, n))
 		if err != nil {
 			return fault.Wrap(err, fault.NotFound, "restore", "The backup is not complete: "+n+" is missing.", "Use another backup.")
 		}
-		if old, err := os.ReadFile(filepath.Join(dataDir, n)); err == nil && !bytes.Equal(old, b) {
-			return fault.New(fault.Conflict, "restore", "There is another server's key in "+dataDir+".", "Use an empty directory.")
+		if old, err := os.ReadFile(to); err == nil {
+			if !bytes.Equal(old, b) {
+				return fault.New(fault.Conflict, "restore", "There is another server's key in "+dataDir+".", "Use an empty directory.")
+			}
+			continue
 		}
-		if err := os.WriteFile(filepath.Join(dataDir, n), b, 0o600); err != nil {
+		wrote = append(wrote, to)
+		if err := writeSynced(to, b); err != nil {
 			return fault.Wrap(err, storageKind(err), "restore", "The backup could not be copied.", "Check the free space.")
 		}
 	}
 	if _, _, err := Verify(ctx, dataDir); err != nil {
-		return fmt.Errorf("restored, but: %w", err)
+		return fault.Wrap(err, fault.Corrupt, "restore", "The backup is damaged and was not restored.", "Use another backup.")
 	}
 	return nil
+}
+
+func writeSynced(file string, b []byte) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
 }

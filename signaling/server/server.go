@@ -7,7 +7,6 @@ package server
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -66,6 +65,7 @@ type Config struct {
 	Downloads   string // folder of the host programs; empty: none are offered
 	TLSCert     string // PEM files; both or none
 	TLSKey      string
+	ACME        ACMEConfig
 	TURN        TURNConfig
 	Log         *slog.Logger    // nil: silent
 	SMTP        *postman.Config // the operator's mail server, for companies whose policy is that the server sends; nil: none
@@ -146,13 +146,9 @@ func (s *Server) abandon() {
 
 func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 	cfg := s.cfg
-	var tlsConfig *tls.Config
-	if cfg.TLSCert != "" || cfg.TLSKey != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
-		if err != nil {
-			return words(err, fault.Invalid, "The TLS certificate or its key cannot be used.", "Give both as PEM files that belong together.")
-		}
-		tlsConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	tlsConfig, fetch, err := certificates(cfg, s.log)
+	if err != nil {
+		return err
 	}
 	l, err := s.listen(ctx)
 	if err != nil {
@@ -166,7 +162,7 @@ func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 	if tlsConfig == nil && !cfg.InsecureLAN && !at.Addr().Unmap().IsLoopback() {
 		l.Close()
 		return fault.New(fault.Denied, "server.start", "Plain HTTP is only served on loopback.",
-			"Give --tls-cert and --tls-key, put a TLS proxy in front of 127.0.0.1, or allow it openly with --insecure-lan.")
+			"Give --cert and --key, or --acme, put a TLS proxy in front of 127.0.0.1, or allow it openly with --insecure-lan.")
 	}
 	if s.public, err = publicURL(cfg, at, tlsConfig != nil); err != nil {
 		l.Close()
@@ -232,7 +228,7 @@ func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 	root.Handle(protocol.Base+"/", apiHandler)
 	root.Handle("/", pg)
 	s.http = &http.Server{
-		Handler: root, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 40 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: secured(s.public, root), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 40 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if _, err := s.dir.Sweep(ctx); err != nil {
@@ -250,6 +246,9 @@ func (s *Server) start(ctx context.Context, key ed25519.PrivateKey) error {
 	s.wg.Go(func() { s.sweep(run) })
 	s.wg.Go(func() { s.follow(run, head) })
 	s.wg.Go(func() { s.mux.run() })
+	if fetch != nil {
+		s.wg.Go(func() { fetch(run) })
+	}
 	s.wg.Go(func() {
 		err := s.http.Serve(s.mux.http)
 		if !errors.Is(err, http.ErrServerClosed) {
@@ -319,6 +318,13 @@ func publicURL(cfg Config, at netip.AddrPort, secure bool) (*url.URL, error) {
 		}
 		u.Path = ""
 		return u, nil
+	}
+	if cfg.ACME.Host != "" {
+		host := strings.ToLower(cfg.ACME.Host)
+		if at.Port() != 443 {
+			host = net.JoinHostPort(host, strconv.Itoa(int(at.Port())))
+		}
+		return &url.URL{Scheme: "https", Host: host}, nil
 	}
 	ip := at.Addr().Unmap()
 	if ip.IsUnspecified() {
