@@ -47,7 +47,8 @@ type note struct {
 	Removed  *grant.Signed   `json:"removed,omitempty"` // made once
 	Seal     *grant.Signed   `json:"seal,omitempty"`
 	Console  *grant.Signed   `json:"console,omitempty"`
-	Saved    string          `json:"saved,omitempty"` // where the customer's receipt is
+	Saved    string          `json:"saved,omitempty"`  // where the customer's receipt is, or is about to be
+	Stored   bool            `json:"stored,omitempty"` // it is there
 	Told     bool            `json:"told,omitempty"`
 
 	dev     *pairing.Device
@@ -136,7 +137,7 @@ func (n *note) remove(ctx context.Context, log logger, step func(done, all int),
 	n.keep(log)
 	removal.Point("note stored")
 	rep := n.journal.Run(context.WithoutCancel(ctx), step)
-	n.Removal, n.Removed, n.Seal, n.Told = &rep, nil, nil, false
+	n.Removal, n.Removed, n.Seal, n.Console, n.Told, n.Stored = &rep, nil, nil, nil, false, false
 	n.Body.Ended = time.Now().UTC().Truncate(time.Second)
 	n.Body.Removal = receipt.Removal{Clean: rep.Clean, Removed: rep.Removed, Left: rep.Left, Last: rep.Last, Report: cutLines(rep.Lines())}
 	h := removal.HashLines(n.Body.Removal.Report)
@@ -197,21 +198,24 @@ func (r *run) tell(ctx context.Context, box Mailbox, n *note) bool {
 
 // store saves the customer's receipt where the customer looks for it, once.
 func (n *note) store(path func() string, log logger) {
-	if n.Saved != "" || path == nil || n.Seal == nil {
+	if n.Stored || path == nil || n.Seal == nil {
 		return
 	}
-	to := path()
-	if to == "" {
-		return
-	}
-	n.Saved = to // before the file: a crash in between repeats the same file
-	n.keep(log)
-	removal.Point("receipt begun")
-	if err := n.receipt().save(to); err != nil {
-		log.Warn("the receipt could not be saved", "cause", err)
-		n.Saved = ""
+	if n.Saved == "" {
+		n.Saved = path() // before the file: a crash in between repeats the same file
 		n.keep(log)
 	}
+	if n.Saved == "" {
+		return
+	}
+	removal.Point("receipt begun")
+	if err := n.receipt().save(n.Saved); err != nil {
+		log.Warn("the receipt could not be saved", "cause", err)
+		n.Saved = ""
+	} else {
+		n.Stored = true
+	}
+	n.keep(log)
 	removal.Point("receipt saved")
 }
 
