@@ -183,14 +183,20 @@ func (br *Broker) route(ctx context.Context, id grant.ID) (*route, error) {
 	return br.put(s), nil
 }
 
-// put stores the newest state of a session. mu is held.
+// put stores the newest state of a session and tells who is concerned: whoever
+// brings it first, a change or a socket that was opened between the change and
+// the word of it. mu is held.
 func (br *Broker) put(s store.Session) *route {
 	r := br.routes[s.ID]
 	if r == nil {
 		r = &route{session: s, hosts: map[protocol.Instance]*box{}}
 		br.routes[s.ID] = r
-	} else if s.Rev > r.session.Rev {
+		return r
+	}
+	if s.Rev > r.session.Rev {
+		before := r.session
 		r.session = s
+		br.tell(r, before)
 	}
 	return r
 }
@@ -199,15 +205,17 @@ func (br *Broker) put(s store.Session) *route {
 func (br *Broker) Changed(s store.Session) {
 	br.mu.Lock()
 	defer br.mu.Unlock()
-	var before store.Session
-	if r := br.routes[s.ID]; r != nil {
-		before = r.session
-	}
 	r := br.put(s)
+	br.tell(r, r.session) // also when it was known already, or nobody asked before
+}
+
+// tell puts in line what a route that was in the state before has to say. mu is
+// held.
+func (br *Broker) tell(r *route, before store.Session) {
 	told := map[grant.Key]bool{{}: true}
 	for _, k := range []grant.Key{r.session.ConsoleKey, r.session.ClaimKey, before.ConsoleKey, before.ClaimKey} {
 		if c := br.consoles[k]; c != nil && !told[k] {
-			c.mark(s.ID)
+			c.mark(r.session.ID)
 		}
 		told[k] = true
 	}

@@ -295,3 +295,36 @@ func TestAReaderThatDoesNotCollectIsDisconnected(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A console's socket that opens between a claim and the word of it brings the
+// claimed session first. The host hears of the claim all the same.
+func TestAClaimIsToldWhoeverBringsItFirst(t *testing.T) {
+	w := newWorld(t)
+	w.s.State, w.s.HostKey, w.s.HostInstance = protocol.Active, grant.Key{2}, protocol.Instance{7}
+	h := w.dial("/host?i=" + protocol.Instance{7}.String() + "&client=h")
+	next := w.s
+	next.Rev++
+	next.ClaimKey, next.ClaimUntil, next.ClaimOffer = grant.Key{3}, time.Now().Add(time.Hour), &grant.Signed{Body: []byte("offer")}
+	for {
+		var e protocol.Event
+		if err := json.Unmarshal(h.until(protocol.OpEvent).Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Console != nil {
+			break // the host is there, and has heard what there was
+		}
+	}
+	w.br.mu.Lock()
+	w.br.put(next) // as ServeConsole does with the sessions of a console
+	w.br.mu.Unlock()
+	w.br.Changed(next)
+	for {
+		var e protocol.Event
+		if err := json.Unmarshal(h.until(protocol.OpEvent).Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Claim != nil {
+			return
+		}
+	}
+}
