@@ -10,6 +10,7 @@ import (
 	"daypass/backend/account"
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
 	"daypass/backend/picture"
@@ -279,6 +280,7 @@ func (d *Desk) dropLink(l *live, reason string) {
 	}
 	d.closeRemote(l, false)
 	l.conn = nil
+	l.unlinked()
 	d.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
@@ -296,12 +298,12 @@ func (d *Desk) linkEvent(l *live, c *conn, e peer.Event) {
 		switch {
 		case e.State == peer.Open && (was == peer.Connecting || !c.opened):
 			c.opened = true
-			d.note(l, session.ConsoleA, session.KindConnected, "Connected"+pathWords(e.Path)+".")
+			d.noteWith(l, session.ConsoleA, session.KindConnected, "Connected"+pathWords(e.Path)+".", journal.Details{Path: e.Path})
 			if l.fault != nil && l.fault.Op != "store.save" {
 				l.fault = nil
 			}
 		case e.State == peer.Open && was == peer.Reconnecting:
-			d.note(l, session.ConsoleA, session.KindConnected, "Connected again"+pathWords(e.Path)+".")
+			d.noteWith(l, session.ConsoleA, session.KindConnected, "Connected again"+pathWords(e.Path)+".", journal.Details{Path: e.Path})
 		case e.State == peer.Reconnecting && was != peer.Connecting:
 			d.note(l, session.ConsoleA, session.KindDisconnected, "Connection lost; connecting again.")
 		}
@@ -314,6 +316,9 @@ func (d *Desk) linkEvent(l *live, c *conn, e peer.Event) {
 	}
 	if e.RTT > 0 {
 		c.rtt = e.RTT
+	}
+	if e.NewInstance || e.PeerHello != nil {
+		d.askHave(l, c)
 	}
 	if e.PeerHello != nil {
 		if m, err := wire.ParseControl(e.PeerHello); err == nil {
@@ -361,8 +366,7 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 		d.must(l, session.RightsChanged{Rights: m.Rights})
 	case *wire.Paused:
 		if m.By != c.paused {
-			c.paused = m.By
-			d.note(l, session.HostA, session.KindPaused, pausedWords(m.By))
+			c.paused = m.By // the host says it for the record
 		}
 	case *wire.Blocked:
 		c.blocked = nil
@@ -398,7 +402,13 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 	case *wire.Receipt:
 		d.witness(l, c, m.Seal)
 	case *wire.Activity:
-		d.note(l, session.HostA, "activity", m.Text)
+		d.log.Debug("activity", "session", l.id()) // the host says it for the record
+	case *wire.Record:
+		d.hostRecord(l, c, m)
+	case *wire.RecordHave:
+		d.hostHas(l, c, m)
+	case *wire.RecordFact:
+		d.hostFact(l, m.Fact)
 	default:
 		d.hostile(l, fault.New(fault.Hostile, "wire.control", "The host sent something that only a console may send.", "End the session."))
 		return
@@ -406,18 +416,6 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 	if c.remote != nil {
 		c.remote.gate.set(d.mayInput(l, c))
 	}
-}
-
-func pausedWords(by string) string {
-	switch by {
-	case "customer":
-		return "Stopped by the customer."
-	case "bar":
-		return "Paused: the customer's bar is not visible."
-	case "locked":
-		return "Paused: the customer's screen is locked."
-	}
-	return "Going on."
 }
 
 func (d *Desk) mayInput(l *live, c *conn) bool {
@@ -493,7 +491,7 @@ func (d *Desk) OpenRemote(id string, viewOnly bool) (Ticket, error) {
 			if viewOnly {
 				what = "Remote Control opened, view only."
 			}
-			d.note(l, session.Technician, session.KindRemoteOpened, what)
+			d.noteWith(l, session.Technician, session.KindRemoteOpened, what, journal.Details{ViewOnly: viewOnly})
 		} else {
 			if r.stream != nil {
 				r.stream.Close()
@@ -586,7 +584,7 @@ func (d *Desk) SelectDisplay(id string, display uint32) error {
 				if err := d.send(c, &wire.Display{Display: display}); err != nil {
 					return err
 				}
-				d.note(l, session.Technician, session.KindDisplay, "Display "+x.Name+" shown.")
+				d.noteWith(l, session.Technician, session.KindDisplay, "Display "+x.Name+" shown.", journal.Details{Display: x.Name})
 				return nil
 			}
 		}
@@ -597,9 +595,18 @@ func (d *Desk) SelectDisplay(id string, display uint32) error {
 // SetViewOnly holds back mouse and keyboard, or no longer.
 func (d *Desk) SetViewOnly(id string, on bool) error {
 	return d.withRemote(id, func(l *live, c *conn) error {
+		was := c.remote.viewOnly
 		c.remote.viewOnly = on
 		c.remote.gate.set(d.mayInput(l, c))
-		return d.sendOpen(l, c)
+		err := d.sendOpen(l, c)
+		if was != on {
+			what := "View only switched off: mouse and keyboard go through."
+			if on {
+				what = "View only switched on."
+			}
+			d.noteWith(l, session.Technician, "view_only", what, journal.Details{ViewOnly: on})
+		}
+		return err
 	})
 }
 
@@ -658,7 +665,7 @@ func (d *Desk) Chord(id, name string) error {
 				return err
 			}
 		}
-		d.note(l, session.Technician, session.KindChord, "Key combination "+name+" sent.")
+		d.noteWith(l, session.Technician, session.KindChord, "Key combination "+name+" sent.", journal.Details{Keys: name})
 		return nil
 	})
 }
@@ -708,6 +715,10 @@ func (d *Desk) SendClipboard(id string) error {
 	if err != nil {
 		return err
 	}
+	sent := int64(0)
+	for _, p := range parts {
+		sent += int64(len(p.Text))
+	}
 	// At the pace of the connection, and beside everything else.
 	ctx, cancel := context.WithTimeout(d.ctx, clipTimeout)
 	defer cancel()
@@ -726,7 +737,7 @@ func (d *Desk) SendClipboard(id string) error {
 	return d.do(func() error {
 		l, err := d.get(id)
 		if err == nil {
-			d.note(l, session.Technician, session.KindClipSent, "Text sent to the computer's clipboard.")
+			d.noteWith(l, session.Technician, session.KindClipSent, "Text sent to the computer's clipboard.", journal.Details{Bytes: sent})
 		}
 		return err
 	})
@@ -782,7 +793,7 @@ func (d *Desk) clip(l *live, c *conn, m *wire.Clip) {
 				return
 			}
 			c.clipText = shown
-			d.note(l, session.Technician, session.KindClipFetched, "Text fetched from the computer's clipboard.")
+			d.noteWith(l, session.Technician, session.KindClipFetched, "Text fetched from the computer's clipboard.", journal.Details{Bytes: int64(len(text))})
 		})
 	})
 }

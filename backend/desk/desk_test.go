@@ -20,6 +20,7 @@ import (
 	"daypass/backend/desk"
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 	"daypass/backend/mail"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
@@ -290,6 +291,16 @@ func newHost(t *testing.T, link string) *host {
 	go h.run()
 	t.Cleanup(h.stop)
 	return h
+}
+
+// say says something for the record, as the host's n-th word.
+func (h *host) say(n uint64, kind string, d journal.Details) {
+	h.t.Helper()
+	s, err := grant.Sign(h.dev.Ed, journal.ContextFact, journal.NewFact(h.link.Session, n, time.Now(), "customer", kind, "as the customer did it", d))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.send(&wire.RecordFact{Fact: s})
 }
 
 func (h *host) stop() {
@@ -602,6 +613,7 @@ func TestASessionFromInvitationToRemoval(t *testing.T) {
 	}
 
 	// The customer takes control away, and stops.
+	h.say(1, "rights", journal.Details{Rights: []string{"view"}, Allowed: grant.View})
 	h.send(&wire.RightsNow{Rights: grant.View})
 	b.session("rights", x.ID, func(s desk.Session) bool { return len(s.Rights) == 1 })
 	if err := b.d.Chord(x.ID, "alt-tab"); fault.KindOf(err) != fault.Denied {
@@ -610,6 +622,9 @@ func TestASessionFromInvitationToRemoval(t *testing.T) {
 	if err := b.d.SendClipboard(x.ID); fault.KindOf(err) != fault.Denied {
 		t.Fatal(err)
 	}
+	h.say(3, "paused", journal.Details{}) // before the second: it is not taken
+	h.say(1, "rights", journal.Details{}) // known already
+	h.say(2, "paused", journal.Details{By: "customer"})
 	h.send(&wire.Paused{By: "customer"})
 	b.session("paused", x.ID, func(s desk.Session) bool { return s.Remote.Paused == "customer" })
 

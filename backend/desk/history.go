@@ -125,9 +125,16 @@ func (d *Desk) Timeline(id grant.ID) ([]journal.Entry, journal.Verdict, error) {
 	return entries, verdict(row, entries), nil
 }
 
-// verdict checks a session's record.
+// verdict checks a record, and against the host's last word where there is one.
 func verdict(row store.Row, entries []journal.Entry) journal.Verdict {
-	return journal.Check(journal.Chain{Entries: entries, Keys: journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, Head: row.Head})
+	c := journal.Chain{Entries: entries, Keys: journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, Head: row.Head}
+	if row.Session.Receipt != nil {
+		var r grant.Removed
+		if grant.Open(row.HostKey, grant.ContextRemoved, *row.Session.Receipt, &r) == nil && r.Session == row.Session.ID {
+			c.Host = r.Record
+		}
+	}
+	return journal.Check(c)
 }
 
 // RemovalSigned reports whether the host's own signature over its removal is

@@ -52,6 +52,7 @@ type live struct {
 
 	ended *grant.Signed // not yet at the server
 
+	rec  recording
 	conn *conn         // link to the host
 	tail chan struct{} // closed when the latest message to a host has left
 }
@@ -254,22 +255,23 @@ func (d *Desk) applyStored(l *live, f session.Fact) error {
 		return err
 	}
 	l.row.Session, l.head, l.row.Head = next, head, head
+	d.feed(l)
+	d.syncSoon()
 	d.effects(l, fx)
 	return nil
 }
 
 func (d *Desk) entries(l *live, fx []session.Effect, now time.Time) ([]journal.Entry, journal.Head) {
-	head := l.head
-	var out []journal.Entry
+	var records []session.Detailed
 	for _, e := range fx {
-		if r, ok := e.(session.Record); ok {
-			x := head.Next(l.id(), now, string(r.Actor), r.Kind, r.Text)
-			x.Sign(journal.Console, d.dev.Ed)
-			head = x.Head()
-			out = append(out, x)
+		switch e := e.(type) {
+		case session.Record:
+			records = append(records, session.Detailed{Record: e})
+		case session.Detailed:
+			records = append(records, e)
 		}
 	}
-	return out, head
+	return d.entriesOf(l, l.head, now, records)
 }
 
 // save stores the session with what is pending.
@@ -285,10 +287,17 @@ func (d *Desk) save(l *live) {
 		d.clearNotice("store")
 	}
 	l.row.Head, l.pending = l.head, nil
+	d.feed(l)
+	d.syncSoon()
 }
 
 func (d *Desk) note(l *live, actor session.Actor, kind, text string) {
-	if err := d.apply(l, session.Note{Actor: actor, Kind: kind, Text: text}); err != nil {
+	d.noteWith(l, actor, kind, text, journal.Details{})
+}
+
+// noteWith is note with what the entry says besides its words.
+func (d *Desk) noteWith(l *live, actor session.Actor, kind, text string, det journal.Details) {
+	if err := d.apply(l, session.Note{Actor: actor, Kind: kind, Text: text, Details: det}); err != nil {
 		d.log.Error("note", "error", err) // Note is always allowed
 	}
 }
@@ -503,6 +512,7 @@ func (d *Desk) receipt(l *live, s grant.Signed, lines []string) {
 		d.log.Warn("receipt not by the pinned host", "session", l.id(), "error", err)
 		return
 	}
+	d.trail(l, r)
 	if hash := grant.HashReport(lines); len(lines) > 0 && !bytes.Equal(hash[:], r.Report) {
 		d.log.Warn("the removal's list is not the one that the host signed", "session", l.id())
 		d.note(l, session.ConsoleA, "removal_list_refused", "The list of what was removed is not the one that the computer signed. It is left out.")

@@ -94,7 +94,9 @@ func (d *Desk) takeOver(link pairing.Link, s rendezvous.Session) (*live, error) 
 		l = &live{row: row, head: row.Head}
 	}
 	l.hosts, l.pin, l.before, l.fault = map[rendezvous.Instance]*waiting{}, nil, false, nil
-	l.row.ConsoleKey = grant.KeyOf(d.dev.Ed)
+	if l.head.Seq == 0 { // else it says who began the record; we go on with it by the host's word
+		l.row.ConsoleKey = grant.KeyOf(d.dev.Ed)
+	}
 	secret := link.Secret
 	l.secret, l.budget, l.link, l.srv = &secret, pairing.NewBudget(), link.String(), &s
 	l.claimedAt, l.chosen, l.byHand = time.Now(), rendezvous.Instance{}, false

@@ -200,18 +200,19 @@ type Removed struct {
 	// Record is the end of the host's copy of the session's record; nil where a
 	// host could not read it any more.
 	Record *RecordHead `json:"record,omitempty"`
+	// Trail is what the host said for the record and the console did not take
+	// before the host went: facts, sealed to the console's key (backend/seal,
+	// ContextTrail, bound to the session), because the server passes this on.
+	Trail []byte `json:"trail,omitempty"`
 }
 
 // RecordHead is what the host says of its copy of the session's record
-// (backend/journal): the last entry it holds, how many facts it said for the
-// record, and how often it counted what the record must tell of.
+// (backend/journal): the last entry it holds, and how many facts it said for
+// the record.
 type RecordHead struct {
-	Seq     uint64 `json:"seq"`
-	Hash    []byte `json:"hash"` // of that entry, 32 bytes; empty with Seq 0
-	Facts   uint64 `json:"facts"`
-	Opened  uint64 `json:"opened"`   // times Remote Control was opened
-	ClipIn  uint64 `json:"clip_in"`  // texts put on the computer's clipboard
-	ClipOut uint64 `json:"clip_out"` // texts fetched from it
+	Seq   uint64 `json:"seq"`
+	Hash  []byte `json:"hash"` // of that entry, 32 bytes; empty with Seq 0
+	Facts uint64 `json:"facts"`
 }
 
 // Receipt is signed by the host over the receipt that it gives the customer,
@@ -229,8 +230,9 @@ const (
 	ContextActivated = "daypass activated v1"
 	ContextEnded     = "daypass ended v1"
 	ContextRemoved   = "daypass removed v1"
-	ContextRequest   = "daypass api request v1" // proof of possession on API requests
-	ContextReceipt   = "daypass receipt v1"     // customer's receipt, signed by host and console
+	ContextRequest   = "daypass api request v1"  // proof of possession on API requests
+	ContextTrail     = "daypass record trail v1" // sealed, not signed: Removed.Trail
+	ContextReceipt   = "daypass receipt v1"      // customer's receipt, signed by host and console
 )
 
 // Signed is a fact and its signature: the exact bytes that were signed, so

@@ -51,7 +51,7 @@ const (
 	// KindMovedHere is the host's word that another console, named by its key,
 	// goes on with the record.
 	KindMovedHere = "moved_here"
-	// KindOpened, KindClipSent and KindClipFetched are counted by the host.
+	// The host knows whether these happened.
 	KindOpened      = "remote_opened"
 	KindClipSent    = "clipboard_sent"
 	KindClipFetched = "clipboard_fetched"

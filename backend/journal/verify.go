@@ -81,7 +81,6 @@ func Check(c Chain) Verdict {
 	refused := map[Head]string{}
 	unsigned := []Head{}
 	old := 0
-	var opened, clipIn, clipOut uint64
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		switch err := e.Check(); {
@@ -131,14 +130,6 @@ func Check(c Chain) Verdict {
 		case e.SignatureOf(Host) == nil:
 			unsigned = append(unsigned, e.Head())
 		}
-		switch e.Kind {
-		case KindOpened:
-			opened++
-		case KindClipSent:
-			clipIn++
-		case KindClipFetched:
-			clipOut++
-		}
 		prev = e.Head()
 	}
 	if c.Head != (Head{}) && c.Head != prev {
@@ -162,7 +153,7 @@ func Check(c Chain) Verdict {
 	}
 	if c.Host != nil {
 		v.Closed = true
-		if k, done := v.against(c, facts, [3]uint64{opened, clipIn, clipOut}); done {
+		if k, done := v.against(c, facts); done {
 			return k
 		}
 	}
@@ -184,7 +175,7 @@ func Check(c Chain) Verdict {
 }
 
 // against compares the record with the host's last word about its copy.
-func (v Verdict) against(c Chain, facts uint64, counts [3]uint64) (Verdict, bool) {
+func (v Verdict) against(c Chain, facts uint64) (Verdict, bool) {
 	h := c.Host
 	more := func(n uint64, format string, a ...any) (Verdict, bool) {
 		v.Kind, v.Missing, v.Reason = HostKnowsMore, int(min(n, 1<<20)), fmt.Sprintf(format, a...)
@@ -199,12 +190,6 @@ func (v Verdict) against(c Chain, facts uint64, counts [3]uint64) (Verdict, bool
 		return v, true
 	case h.Facts > facts:
 		return more(h.Facts-facts, "the customer's computer said %d things that are not in this record", h.Facts-facts)
-	case h.Opened > counts[0]:
-		return more(h.Opened-counts[0], "the screen was opened %d times, the record tells of %d", h.Opened, counts[0])
-	case h.ClipIn > counts[1]:
-		return more(h.ClipIn-counts[1], "text was put on the clipboard %d times, the record tells of %d", h.ClipIn, counts[1])
-	case h.ClipOut > counts[2]:
-		return more(h.ClipOut-counts[2], "text was fetched from the clipboard %d times, the record tells of %d", h.ClipOut, counts[2])
 	}
 	return v, false
 }

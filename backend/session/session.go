@@ -11,6 +11,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 )
 
 // State is where a session stands. Values are stored and sent, so they never
@@ -164,6 +165,11 @@ type (
 		Kind  string // one of the Kind* constants
 		Text  string // one plain sentence, without secrets
 	}
+	// Detailed is Record with what it says besides its words.
+	Detailed struct {
+		Record
+		Details journal.Details
+	}
 	// WipeSecret asks to wipe the link's secret: it is not needed any more.
 	WipeSecret struct{}
 	// WipePin asks to wipe the pinned keys of the host.
@@ -284,9 +290,10 @@ type (
 	Lapse struct{ Now time.Time }
 	// Note: something worth an entry that changes no state.
 	Note struct {
-		Actor Actor
-		Kind  string
-		Text  string
+		Actor   Actor
+		Kind    string
+		Text    string
+		Details journal.Details
 	}
 )
 
@@ -323,20 +330,20 @@ func (f MailResult) apply(s *Session, at time.Time) ([]Effect, error) {
 	switch f.State {
 	case MailSent:
 		if f.Server {
-			return []Effect{Record{ServerA, KindMailed, "Invitation sent to " + f.To + " by the company's server, which knew its link for that."}}, nil
+			return []Effect{Detailed{Record{ServerA, KindMailed, "Invitation sent to " + f.To + " by the company's server, which knew its link for that."}, journal.Details{To: f.To}}}, nil
 		}
-		return []Effect{Record{ConsoleA, KindMailed, "Invitation sent to " + f.To + "."}}, nil
+		return []Effect{Detailed{Record{ConsoleA, KindMailed, "Invitation sent to " + f.To + "."}, journal.Details{To: f.To}}}, nil
 	case MailCopied:
 		return []Effect{Record{Technician, KindLinkCopied, "Link copied."}}, nil
 	case MailOpened:
-		return []Effect{Record{Technician, KindMailed, "Invitation for " + f.To + " opened in the mail program."}}, nil
+		return []Effect{Detailed{Record{Technician, KindMailed, "Invitation for " + f.To + " opened in the mail program."}, journal.Details{To: f.To}}}, nil
 	case MailFailed:
 		e := fault.Of(f.Err)
 		if e == nil {
 			e = fault.New(fault.Internal, "session.mail", "The e-mail could not be sent.", "Copy the link and send it yourself.")
 		}
 		s.Mail.Message, s.Mail.Hint, s.Mail.Kind, s.Mail.Op, s.Mail.Details = e.Message, e.Hint, string(e.Kind), e.Op, f.Said
-		return []Effect{Record{ConsoleA, KindMailFailed, "Invitation to " + f.To + " not sent: " + e.Message}}, nil
+		return []Effect{Detailed{Record{ConsoleA, KindMailFailed, "Invitation to " + f.To + " not sent: " + e.Message}, journal.Details{To: f.To, Error: e.Message}}}, nil
 	}
 	return nil, nil
 }
@@ -354,7 +361,7 @@ func (f Correct) apply(s *Session, _ time.Time) ([]Effect, error) {
 		return []Effect{Record{Technician, KindCorrected, "Name corrected to " + s.Customer.Label() + "."}}, nil
 	}
 	s.Mail = Mail{State: MailNone}
-	return []Effect{Record{Technician, KindCorrected, "Address corrected from " + old + " to " + f.Email + "."}}, nil
+	return []Effect{Detailed{Record{Technician, KindCorrected, "Address corrected from " + old + " to " + f.Email + "."}, journal.Details{From: old, To: f.Email}}}, nil
 }
 
 func (f Answer) apply(s *Session, _ time.Time) ([]Effect, error) {
@@ -364,7 +371,7 @@ func (f Answer) apply(s *Session, _ time.Time) ([]Effect, error) {
 	if s.State == Invited {
 		s.State = Answered
 	}
-	return []Effect{Record{HostA, KindAnswered, "A computer opened the invitation: " + f.Host.words() + "."}}, nil
+	return []Effect{Detailed{Record{HostA, KindAnswered, "A computer opened the invitation: " + f.Host.words() + "."}, f.Host.details()}}, nil
 }
 
 func (h Host) words() string {
@@ -378,6 +385,14 @@ func (h Host) words() string {
 	return s
 }
 
+func (h Host) details() journal.Details {
+	return journal.Details{Computer: h.Computer, OS: h.OS, User: h.User}
+}
+
+func ended(by grant.EndedBy, active bool) Detailed {
+	return Detailed{Record{actorOf(by), KindEnded, endWords(by, active)}, journal.Details{By: string(by)}}
+}
+
 func (f Choose) apply(s *Session, _ time.Time) ([]Effect, error) {
 	if !s.State.Open() {
 		return nil, conflict("choose", "A computer cannot be chosen any more.", "")
@@ -389,7 +404,7 @@ func (f Choose) apply(s *Session, _ time.Time) ([]Effect, error) {
 	if f.Automatic {
 		actor, how = ConsoleA, "Taken because it is the only one: "
 	}
-	return []Effect{Record{actor, KindChosen, how + h.words() + "."}}, nil
+	return []Effect{Detailed{Record{actor, KindChosen, how + h.words() + "."}, h.details()}}, nil
 }
 
 func (Lost) apply(s *Session, _ time.Time) ([]Effect, error) {
@@ -411,7 +426,7 @@ func (f WrongCode) apply(s *Session, _ time.Time) ([]Effect, error) {
 	if s.State != Pairing {
 		return nil, nil
 	}
-	return []Effect{Record{CustomerA, KindWrongCode, fmt.Sprintf("Wrong code typed; %d tries left for this code, %d for the session.", f.Left, f.SessionLeft)}}, nil
+	return []Effect{Detailed{Record{CustomerA, KindWrongCode, fmt.Sprintf("Wrong code typed; %d tries left for this code, %d for the session.", f.Left, f.SessionLeft)}, journal.Details{Left: f.Left}}}, nil
 }
 
 func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
@@ -432,8 +447,10 @@ func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
 	if limit := at.Add(grant.Limit); s.Expires.IsZero() || s.Expires.After(limit) {
 		s.Expires = limit // nobody can extend it
 	}
+	d := h.details()
+	d.Rights, d.Allowed = Names(f.Rights), f.Rights
 	return []Effect{
-		Record{CustomerA, KindActivated, map[bool]string{false: "Connected with ", true: "The customer confirmed it with a fresh code; connected again with "}[again] + h.words() + ". Allowed: " + Words(f.Rights) + "."},
+		Detailed{Record{CustomerA, KindActivated, map[bool]string{false: "Connected with ", true: "The customer confirmed it with a fresh code; connected again with "}[again] + h.words() + ". Allowed: " + Words(f.Rights) + "."}, d},
 		WipeSecret{},
 		Connect{},
 	}, nil
@@ -500,13 +517,13 @@ func (f End) apply(s *Session, at time.Time) ([]Effect, error) {
 	}
 	if !s.WasActive {
 		s.State = Ended
-		return []Effect{Record{actorOf(f.By), KindEnded, endWords(f.By, false)}, WipeSecret{}, WipePin{}, Disconnect{}}, nil
+		return []Effect{ended(f.By, false), WipeSecret{}, WipePin{}, Disconnect{}}, nil
 	}
 	s.State = Ending
 	if was == Ending {
 		return nil, nil
 	}
-	return []Effect{Record{actorOf(f.By), KindEnded, endWords(f.By, true)}, WipeSecret{}, AwaitRemoval{}}, nil
+	return []Effect{ended(f.By, true), WipeSecret{}, AwaitRemoval{}}, nil
 }
 
 func (f Receipt) apply(s *Session, at time.Time) ([]Effect, error) {
@@ -519,14 +536,15 @@ func (f Receipt) apply(s *Session, at time.Time) ([]Effect, error) {
 	fx := []Effect{}
 	if s.EndedAt.IsZero() { // the receipt overtook the end
 		s.EndedAt, s.EndedBy = at, grant.ByCustomer
-		fx = append(fx, Record{CustomerA, KindEnded, endWords(grant.ByCustomer, true)})
+		fx = append(fx, ended(grant.ByCustomer, true))
 	}
 	s.State, s.Clean, s.Report, s.Receipt = Removed, f.Clean, f.Lines, f.Fact
 	text := "The host removed itself; nothing is left on the computer."
 	if !f.Clean {
 		text = "The host could not remove everything: " + strings.Join(f.Lines, "; ")
 	}
-	return append(fx, Record{HostA, KindRemoved, text}, WipePin{}, WipeSecret{}, Disconnect{}), nil
+	clean := f.Clean
+	return append(fx, Detailed{Record{HostA, KindRemoved, text}, journal.Details{Clean: &clean, Lines: f.Lines}}, WipePin{}, WipeSecret{}, Disconnect{}), nil
 }
 
 func (NoReceipt) apply(s *Session, _ time.Time) ([]Effect, error) {
@@ -544,7 +562,7 @@ func (f RightsChanged) apply(s *Session, _ time.Time) ([]Effect, error) {
 		return nil, nil
 	}
 	s.Rights = f.Rights
-	return []Effect{Record{CustomerA, KindRights, "Allowed from now on: " + Words(f.Rights) + "."}}, nil
+	return []Effect{Detailed{Record{CustomerA, KindRights, "Allowed from now on: " + Words(f.Rights) + "."}, journal.Details{Rights: Names(f.Rights), Allowed: f.Rights}}}, nil
 }
 
 func (PutAway) apply(s *Session, _ time.Time) ([]Effect, error) {
@@ -588,7 +606,7 @@ func (f Lapse) apply(s *Session, at time.Time) ([]Effect, error) {
 }
 
 func (f Note) apply(_ *Session, _ time.Time) ([]Effect, error) {
-	return []Effect{Record(f)}, nil
+	return []Effect{Detailed{Record{f.Actor, f.Kind, f.Text}, f.Details}}, nil
 }
 
 func actorOf(by grant.EndedBy) Actor {

@@ -184,7 +184,7 @@ func TestCorrectedAddressAllowsSendingAgain(t *testing.T) {
 		t.Fatalf("%+v", s.Mail)
 	}
 	s, fx := run(t, s, Correct{Email: "anna.weber@example.com", Name: "Anna Weber"})
-	if s.Mail.State != MailNone || s.Customer.Email != "anna.weber@example.com" || !has[Record](fx) {
+	if s.Mail.State != MailNone || s.Customer.Email != "anna.weber@example.com" || !has[Detailed](fx) {
 		t.Fatalf("%+v", s)
 	}
 	if s, _ = run(t, s, MailResult{State: MailSending}, MailResult{State: MailSent, To: s.Customer.Email}); s.Mail.State != MailSent {

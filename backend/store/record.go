@@ -97,6 +97,14 @@ func (s *Store) Facts(ctx context.Context, id grant.ID) (uint64, error) {
 	return n, translate(err, "store.facts")
 }
 
+// FirstUnsigned returns the number of the first entry of version 2 that has one
+// signature only, 0 if there is none.
+func (s *Store) FirstUnsigned(ctx context.Context, id grant.ID) (uint64, error) {
+	var n sql.NullInt64
+	err := s.db.QueryRowContext(ctx, "SELECT min(seq) FROM entry WHERE session = ? AND aside = 0 AND v > 1 AND json_array_length(signatures) < 2", id.String()).Scan(&n)
+	return uint64(n.Int64), translate(err, "store.entries")
+}
+
 // Cosign adds the host's signatures to entries of the record. The caller has
 // checked them. Entries that are not there are passed over.
 func (s *Store) Cosign(ctx context.Context, entries []journal.Entry) error {

@@ -51,9 +51,13 @@ const (
 	KindChord     Kind = 18 // C: Chord, a key combination by name that needs the system's help (Ctrl-Alt-Del)
 	KindReceipt   Kind = 19 // B: Receipt, the host's digest of the customer's receipt; the console answers with its own signature over it
 
-	KindStanding  Kind = 20 // H: Standing, what happens after a restart, when it changed
-	KindReboot    Kind = 21 // C: Reboot, restart the computer
-	KindRebooting Kind = 22 // H: Rebooting, what becomes of it
+	KindStanding   Kind = 20 // H: Standing, what happens after a restart, when it changed
+	KindReboot     Kind = 21 // C: Reboot, restart the computer
+	KindRebooting  Kind = 22 // H: Rebooting, what becomes of it
+	KindRecord     Kind = 40 // B: Record, entries of the session's record: from the console new ones, from the host those asked for
+	KindRecordHave Kind = 41 // H: RecordHave, how far the host's copy goes, with its signatures
+	KindRecordFact Kind = 42 // H: RecordFact, something that the host says for the record
+	KindRecordAsk  Kind = 43 // C: RecordAsk, entries of the host's copy
 )
 
 // HostHello says who the host is and what it can show.
@@ -294,6 +298,14 @@ func blank(k Kind) Control {
 		return &Reboot{}
 	case KindRebooting:
 		return &Rebooting{}
+	case KindRecord:
+		return &Record{}
+	case KindRecordHave:
+		return &RecordHave{}
+	case KindRecordFact:
+		return &RecordFact{}
+	case KindRecordAsk:
+		return &RecordAsk{}
 	}
 	return nil
 }

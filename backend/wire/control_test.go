@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 )
 
 var controls = []Control{
@@ -40,6 +42,37 @@ var controls = []Control{
 	&Activity{AtMS: 5, Text: "clipboard copied"},
 	&Chord{Name: "ctrl-alt-del"},
 	&Receipt{Seal: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},
+	&Record{Entries: []journal.Entry{recordEntry()}},
+	&RecordHave{Head: journal.Head{Seq: 2, Hash: journal.Hash{1}}, From: 1, Signatures: [][]byte{make([]byte, 64), {}}},
+	&RecordFact{Fact: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},
+	&RecordAsk{From: 3},
+}
+
+func recordEntry() journal.Entry {
+	e := journal.Head{}.With(grant.ID{1}, time.Unix(5, 0), "technician", "note", "grüße <&>", journal.Details{Bytes: 5, Name: "<&>"}.JSON())
+	e.Signatures = []journal.Signature{{Side: journal.Console, Key: grant.Key{2}, Sig: make([]byte, 64)}}
+	return e
+}
+
+func TestPackFitsWhateverIsInIt(t *testing.T) {
+	var all []journal.Entry
+	var h journal.Head
+	for i := range 200 {
+		e := h.With(grant.ID{1}, time.Unix(5, 0), "technician", "note", strings.Repeat("\x01", 40*i), nil)
+		e.Signatures = []journal.Signature{{Side: journal.Console, Key: grant.Key{2}, Sig: make([]byte, 64)}}
+		if i > 100 {
+			e = h.With(grant.ID{1}, time.Unix(5, 0), "technician", "note", strings.Repeat("\x01", journal.MaxText), journal.Details{Name: strings.Repeat("n", 4000)}.JSON())
+		}
+		h = e.Head()
+		all = append(all, e)
+	}
+	for n := 0; n < len(all); {
+		m := Pack(all[n:])
+		if _, err := AppendControl(nil, m); err != nil || len(m.Entries) == 0 {
+			t.Fatalf("from %d, %d entries: %v", n, len(m.Entries), err)
+		}
+		n += len(m.Entries)
+	}
 }
 
 func TestControlRoundTripCoversEveryKind(t *testing.T) {

@@ -378,6 +378,7 @@ func (s *session) renew(pin *pairing.Pin, n *renewed, signed grant.Signed) error
 		}
 		wasPin.Wipe()
 	})
+	s.recordMoved()
 	if err := s.connect(); err != nil {
 		return err
 	}

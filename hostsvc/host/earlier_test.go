@@ -325,7 +325,7 @@ func TestTheDayEndsWithTheNetworkDown(t *testing.T) {
 	r.link.events <- peer.Event{State: peer.Open} // whatever wakes it
 	r.eventually("everything is removed before anybody is told", func() bool {
 		d := folders(r.cfg.Base)
-		return len(d) == 1 && names(t, d[0]) == "before.json journal.json note.json steps.log" && r.running(7) == 0
+		return len(d) == 1 && names(t, d[0]) == "before.json journal.json note.json record.log steps.log" && r.running(7) == 0
 	})
 	r.server.set(func() { r.server.down = false })
 	if m := r.view.screen(t, consent.Removed); m.Report.By != grant.ByExpiry || !m.Report.Clean || !m.Report.Told {

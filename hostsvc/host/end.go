@@ -34,6 +34,9 @@ func (s *session) end(by grant.EndedBy, signed *grant.Signed) {
 		s.log.Error("the end could not be stored", "cause", err)
 	}
 	s.ended = e
+	if e.own {
+		s.sayEnded(by)
+	}
 	s.log.Info("session ends", "by", by)
 }
 
@@ -76,6 +79,7 @@ func (s *session) finish(ctx context.Context) error {
 	})
 	s.leave(s.st.journal.Dir())
 	n := s.st.newNote(e, s.st.body(s.cfg.System.Report(), s.model.Events), s.cfg.System.Report().Language)
+	n.keepRecord(s.rec, s.st.pin.PeerX)
 	rep := n.remove(ctx, s.log, func(done, all int) {
 		s.show(func(m *consent.Model) {
 			m.Progress, m.Step, m.Steps = consent.RemovingFiles, done, all
@@ -83,7 +87,7 @@ func (s *session) finish(ctx context.Context) error {
 				m.Progress = consent.CheckingRemoval
 			}
 		})
-	}, nil)
+	}, s.lastSaid)
 	s.witness(ctx, n) // before the last word: it ends the link
 	n.store(s.cfg.ReceiptPath, s.log)
 	if n.Removed != nil {
@@ -211,6 +215,9 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 	}
 	rep := r.cfg.System.Report()
 	n := st.newNote(e, st.body(rep, nil), rep.Language)
+	if rec := st.lastRecord(by, e.own); rec != nil {
+		n.keepRecord(rec, st.pin.PeerX)
+	}
 	defer st.pin.Wipe()
 	return r.settle(ctx, n)
 }

@@ -51,9 +51,14 @@ type note struct {
 	Stored   bool            `json:"stored,omitempty"` // it is there
 	Told     bool            `json:"told,omitempty"`
 
+	// PeerX is the console's public key, to which what it did not take for the
+	// record is sealed.
+	PeerX []byte `json:"peer_x,omitempty"`
+
 	dev     *pairing.Device
 	server  *url.URL
 	journal *removal.Journal
+	rec     *record // the customer's copy of the record; nil: none
 }
 
 // newNote begins the removal of a session that has ended: from here on the note
@@ -124,6 +129,7 @@ func loadNote(dir string) (*note, error) {
 	if n.journal, err = removal.Open(dir); err != nil {
 		return nil, err
 	}
+	n.findRecord()
 	return n, nil
 }
 
@@ -229,6 +235,11 @@ func (n *note) finish(ctx context.Context) (removal.Report, bool) {
 	if (!n.Told && late < noteLimit && late > -noteLimit) || !n.Removal.Clean {
 		return *n.Removal, false
 	}
+	if n.rec != nil {
+		if err := n.rec.detach(); err != nil {
+			return *n.Removal, false
+		}
+	}
 	rep := n.journal.Finish(context.WithoutCancel(ctx), *n.Removal, nil)
 	return rep, rep.Clean
 }
@@ -237,7 +248,7 @@ func (n *note) finish(ctx context.Context) (removal.Report, bool) {
 // process, and tells the server within a bound.
 func (r *run) settle(ctx context.Context, n *note) removal.Report {
 	r.leave(n.journal.Dir())
-	rep := n.remove(ctx, r.log, nil, nil)
+	rep := n.remove(ctx, r.log, nil, n.lastSaid)
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout/2)
 	defer cancel()
 	if !n.Told {

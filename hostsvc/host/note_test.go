@@ -58,7 +58,7 @@ func TestWhatTheServerDoesNotKnowYetIsToldTheNextDay(t *testing.T) {
 		t.Errorf("%+v", m.Report)
 	}
 	dir := folders(r.cfg.Base)
-	if len(dir) != 1 || names(t, dir[0]) != "before.json journal.json note.json steps.log" || Pending(r.cfg.Base) != 1 {
+	if len(dir) != 1 || names(t, dir[0]) != "before.json journal.json note.json record.log steps.log" || Pending(r.cfg.Base) != 1 {
 		t.Fatalf("%v %s", dir, names(t, dir[0]))
 	}
 	b, err := os.ReadFile(filepath.Join(dir[0], noteName))

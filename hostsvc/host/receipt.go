@@ -28,11 +28,12 @@ type copyOf struct {
 	seal grant.Signed
 	also *grant.Signed // the same, signed by the technician's console; nil: it was not there in time
 	lang string
+	rec  *record // nil: none
 }
 
 // receipt is the customer's copy as the note has it.
 func (n *note) receipt() *copyOf {
-	c := &copyOf{body: n.Body, also: n.Console, lang: n.Language}
+	c := &copyOf{body: n.Body, also: n.Console, lang: n.Language, rec: n.rec}
 	if n.Seal != nil {
 		c.seal = *n.Seal
 	}
@@ -203,7 +204,7 @@ var receiptWords = map[string]map[string]string{
 	},
 }
 
-// save writes the page at path and the JSON beside it. What is there under
+// save writes the page at path, the JSON and the record beside it. What is there under
 // these names is replaced: the window asked.
 func (r *copyOf) save(path string) error {
 	if path == "" || !filepath.IsAbs(path) {
@@ -220,6 +221,16 @@ func (r *copyOf) save(path string) error {
 		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
 	}
 	if err := lease.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".json", js); err != nil {
+		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
+	}
+	if r.rec == nil {
+		return nil
+	}
+	b, err := r.rec.copyJSON()
+	if err == nil && b != nil {
+		err = lease.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".record.json", b)
+	}
+	if err != nil {
 		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/journal"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
 	"daypass/backend/rendezvous"
@@ -47,21 +48,24 @@ type session struct {
 	wg    sync.WaitGroup
 	ctx   context.Context // of everything that runs beside the loop
 
-	src      screen.Source
-	clip     Clipboard
-	online   bool // the link is open
-	away     time.Time
-	paused   string // "", "customer", "bar"
-	remote   *remote
-	clipIn   clipIn
-	blocked  wire.Blocked       // as told
-	shown    []wire.DisplayInfo // as told
-	lookedAt time.Time          // for it
-	serving  bool
-	state    lease.State
-	saved    time.Time
-	ended    *ending
-	doubted  bool // the server refused the session and is being asked
+	src        screen.Source
+	clip       Clipboard
+	online     bool // the link is open
+	away       time.Time
+	paused     string // "", "customer", "bar"
+	remote     *remote
+	clipIn     clipIn
+	blocked    wire.Blocked       // as told
+	shown      []wire.DisplayInfo // as told
+	lookedAt   time.Time          // for it
+	serving    bool
+	state      lease.State
+	saved      time.Time
+	ended      *ending
+	rec        *record   // the customer's copy
+	untold     time.Time // since when the screen is seen and the record does not say so
+	untoldSaid bool
+	doubted    bool // the server refused the session and is being asked
 
 	// wanted is what the console has open or asks for, also while the customer
 	// or a missing bar pauses it: it goes on when that is lifted.
@@ -113,6 +117,7 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	s.prepare()
 	s.keep()
 	s.epochs = st.epochs()
+	s.openRecord()
 	if err := s.connect(); err != nil {
 		return r.refuse(ctx, consent.RefusedFault, err)
 	}
@@ -322,6 +327,7 @@ func (s *session) line(l consent.Line) {
 }
 
 func (s *session) activity(text string) {
+	s.say(actorHost, "activity", text, journal.Details{})
 	s.send(&wire.Activity{AtMS: time.Now().UnixMilli(), Text: cut(text)})
 }
 
@@ -655,6 +661,7 @@ func (s *session) setRight(right grant.Rights, on bool) {
 	if err := s.st.save(); err != nil {
 		s.log.Error("a change of rights could not be stored", "cause", err)
 	}
+	s.say(actorCustomer, "rights", "Allowed from now on: "+rightsWords(allowed)+".", journal.Details{Rights: rightsNames(allowed), Allowed: allowed})
 	s.send(&wire.RightsNow{Rights: allowed})
 	k := consent.LineRightOff
 	if on {
@@ -678,6 +685,7 @@ func (s *session) pause(by string) {
 	if by != "" {
 		s.closeRemote(by)
 	}
+	s.say(pausedBy(by))
 	s.send(&wire.Paused{By: by})
 	s.show(func(m *consent.Model) {
 		m.Paused = by == "customer"
@@ -717,6 +725,7 @@ func (s *session) watchBar() {
 		s.tellBlocked()
 	}
 	s.watchDisplays()
+	s.screenUntold()
 }
 
 // watchDisplays follows displays that come, go, or change while Remote Control
@@ -782,7 +791,12 @@ func (s *session) console(b []byte) {
 	switch m := m.(type) {
 	case *wire.ConsoleHello:
 		s.log.Info("console", "version", m.Version, "program", m.Program)
+	case *wire.Record:
+		s.recordTaken(m.Entries)
+	case *wire.RecordAsk:
+		s.recordAsked(m.From)
 	case *wire.Open:
+		s.counted(recordLine{Asked: true})
 		s.wanted = m
 		s.openRemote(m)
 	case *wire.Display:
@@ -1010,10 +1024,13 @@ func (s *session) clipGet(id uint32) {
 		ctx, cancel := context.WithTimeout(s.ctx, clipTimeout)
 		text, err := s.clip.Get(ctx)
 		cancel()
+		text = strings.ToValidUTF8(text, "\ufffd")
 		if err == nil && len(text) > wire.MaxClipboard {
 			err = fault.New(fault.Limit, "host.clipboard", "The text in the remote computer's clipboard is too long.", "Copy a smaller part of it.")
 		}
 		if err == nil {
+			n := int64(len(text))
+			s.counted(recordLine{Out: &n}) // the record may tell of it from now on
 			err = s.sendClip(ch, id, text)
 		}
 		s.post(func() {
@@ -1028,7 +1045,6 @@ func (s *session) clipGet(id uint32) {
 }
 
 func (s *session) sendClip(ch peer.Channel, id uint32, text string) error {
-	text = strings.ToValidUTF8(text, "\ufffd")
 	for part := 0; ; part++ {
 		n := min(len(text), wire.MaxClipPart)
 		for n < len(text) && n > 0 && !utf8.RuneStart(text[n]) {
@@ -1070,6 +1086,8 @@ func (s *session) clipSet(m *wire.Clip) {
 	text := c.text.String()
 	c.text.Reset()
 	c.next = -1
+	n := int64(len(text))
+	s.counted(recordLine{In: &n})
 	err := s.may("host.clipboard", grant.Clipboard)
 	if err == nil && s.clip == nil {
 		err = fault.New(fault.Unsupported, "host.clipboard", "The remote computer's clipboard cannot be used.", "Type the text instead.")

@@ -181,6 +181,7 @@ func (s *state) laydown(program, lock string) error {
 		{Kind: removal.File, Path: s.path(leaseName), What: "the record of the 24 hours"},
 		{Kind: removal.File, Path: s.path(epochName), What: "the count of connections"},
 		{Kind: removal.Secret, Path: s.path(noteName), What: "the note that tells the server", Last: true},
+		{Kind: removal.File, Path: s.path(recordName), What: "the record of what was done", Last: true},
 		{Kind: removal.File, Path: lock, What: "the mark that the program runs"},
 	} {
 		if err := s.journal.Add(it); err != nil {
