@@ -33,6 +33,7 @@ const (
 	Unknown  State = "unknown"
 	Draining State = "draining" // the server restarts
 	Failed   State = "failed"   // the server cannot look it up now
+	Join     State = "join"     // for colleagues: their code is for the console, not for this page
 )
 
 // Invitation is what the page shows.
@@ -62,7 +63,7 @@ var pageCSS string
 //go:embed page.js
 var pageJS string
 
-// Page is the handler of /s/ and /d/.
+// Page is the handler of /s/, /d/ and /join.
 type Page struct {
 	cfg  Config
 	tmpl *template.Template
@@ -91,6 +92,9 @@ func New(cfg Config) (*Page, error) {
 	}
 	p.mux.HandleFunc("GET /s/{id}", p.session)
 	p.mux.HandleFunc("GET /d/{file}", p.download)
+	p.mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
+		p.show(w, r, http.StatusOK, "", Invitation{State: Join})
+	})
 	p.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		p.show(w, r, http.StatusOK, "", Invitation{State: Unknown})
 	})

@@ -283,3 +283,13 @@ console.log(JSON.stringify(out))`, id, id, hash, ua, pageJS)
 		}
 	}
 }
+
+func TestTheJoinPageKeepsTheCodeInTheAddress(t *testing.T) {
+	p := serve(t, Invitation{}, nil)
+	for _, lang := range []string{"en", "de"} {
+		// The script would take the code out of the address, which is to be copied.
+		if w := get(p, "/join", lang); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), texts[lang]["joinTitle"]) || strings.Contains(w.Body.String(), "<script") {
+			t.Errorf("%s: %d\n%s", lang, w.Code, w.Body)
+		}
+	}
+}
