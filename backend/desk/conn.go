@@ -442,6 +442,19 @@ func (d *Desk) tellHost(l *live) {
 	}
 }
 
+// passOn brings an end that the server signed, for a lead or for itself, to the
+// host over the link: the host's own way to the server may be cut. It takes
+// nobody's word but that of the server it pinned.
+func (d *Desk) passOn(l *live, by grant.EndedBy, fact *grant.Signed) {
+	if l.conn == nil || fact == nil || by != grant.ByLead && by != grant.ByServer {
+		return
+	}
+	d.closeRemote(l, false)
+	if err := d.send(l.conn, &wire.End{Ended: *fact}); err != nil {
+		d.log.Debug("end not passed on over the link", "error", err)
+	}
+}
+
 // connected finds an active session's link.
 func (d *Desk) connected(id string, right grant.Rights, what string) (*live, *conn, error) {
 	l, err := d.get(id)

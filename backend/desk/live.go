@@ -408,6 +408,7 @@ func (d *Desk) heard(s rendezvous.Session) {
 	}
 	over := s.State == rendezvous.Ending || s.State == rendezvous.Ended || s.State == rendezvous.Removed || s.State == rendezvous.Unconfirmed
 	if over && !x.State.Over() && x.State != session.Ending {
+		d.passOn(l, s.EndedBy, s.EndedFact)
 		d.must(l, session.End{By: s.EndedBy, At: s.Ended})
 		d.refreshSoon()
 	}

@@ -102,6 +102,7 @@ type fakeServer struct {
 	dev     *pairing.Device // console's
 	link    pairing.Link
 	rights  grant.Rights
+	granted grant.Rights // what is signed at activation; 0: rights
 	code    pairing.Code
 	silent  bool // the console does not answer hellos
 	reject  bool // the console chooses another computer
@@ -241,10 +242,13 @@ func (b *fakeBox) Activate(_ context.Context, act grant.Signed) (grant.Signed, e
 	if err != nil || string(transcript[:]) != string(a.Transcript) || a.HostKey != s.hostKey || a.TechnicianKey != grant.KeyOf(s.dev.Ed) {
 		return grant.Signed{}, errors.New("not the console's transcript")
 	}
-	now := time.Now()
+	now, rights := time.Now(), s.rights
+	if s.granted != 0 {
+		rights = s.granted
+	}
 	return grant.Sign(s.key, grant.ContextGrant, grant.Grant{
 		Session: s.link.Session, Company: "Contoso IT", Technician: "Mia Roth", TechnicianKey: a.TechnicianKey, HostKey: a.HostKey,
-		Rights: s.rights, Issued: now, Expires: now.Add(24 * time.Hour),
+		Rights: rights, Issued: now, Expires: now.Add(24 * time.Hour),
 	})
 }
 

@@ -185,6 +185,33 @@ func TestRightsAreKeptWhateverTheConsoleSends(t *testing.T) {
 	hear[*wire.Refused](t, r.link)
 }
 
+// What the server signed is the most, whatever the customer allowed when asked
+// and the console would like: the company lost rights since it invited.
+func TestTheServersSignedGrantIsTheMost(t *testing.T) {
+	r := newRig(t)
+	r.server.granted = grant.View
+	r.activate()
+	r.remote()
+	r.input(wire.Input{Kind: wire.InputMove, X: 1})
+	r.do(consent.Action{Kind: consent.SetRight, Rights: grant.Control | grant.Clipboard, On: true})
+	r.link.say(t, &wire.ClipGet{ID: 3})
+	if ref := hear[*wire.Refused](t, r.link); ref.ID != 3 || ref.Kind != fault.Denied || !strings.Contains(ref.Message, "company") {
+		t.Errorf("%+v", ref)
+	}
+	r.link.say(t, &wire.Clip{ID: 4, Last: true, Text: "x"})
+	if ref := hear[*wire.Refused](t, r.link); ref.ID != 4 || r.clip.text != "" {
+		t.Errorf("%+v", ref)
+	}
+	r.input(wire.Input{Kind: wire.InputMove, X: 2})
+	r.do(consent.Action{Kind: consent.SetRight, Rights: grant.View, On: false})
+	if n := hear[*wire.RightsNow](t, r.link); n.Rights != 0 {
+		t.Errorf("%b", n.Rights)
+	}
+	if r.inj.count() != 0 {
+		t.Error("input without the right")
+	}
+}
+
 func TestViewOnlyAndOtherDisplay(t *testing.T) {
 	r := newRig(t)
 	r.activate()

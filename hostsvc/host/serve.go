@@ -833,6 +833,8 @@ func (s *session) may(op string, need grant.Rights) error {
 		return fault.New(fault.Denied, op, "The bar that tells the customer who is watching is not visible.", "Ask the customer to make room for it.")
 	case s.state != lease.Active:
 		return fault.New(fault.Expired, op, "By the remote computer's clock the session is over.", "Wait until it reaches the server, which knows the time.")
+	case !s.st.Rights.Has(need):
+		return fault.New(fault.Denied, op, "Your company is not entitled to this in this session.", "Ask your administrator; what is changed counts from the next session on.")
 	case !s.st.Allowed.Has(need):
 		return fault.New(fault.Denied, op, "The customer does not allow this.", "Ask the customer to allow it in the window on the remote computer.")
 	}
