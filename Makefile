@@ -82,7 +82,9 @@ lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a
 	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/daypass-signaling ./signaling
 
 .PHONY: dist
-dist: build ## release archives for Linux in build/bin/dist, with checksums
+dist: ## what is released, in build/bin/dist: Linux and Windows programs, packages, installer, SBOM, checksums
+	@build/need.sh run dist
+	@$(MAKE) --no-print-directory build
 	@build/dist.sh "$(VERSION)"
 
 .PHONY: clean
@@ -119,3 +121,9 @@ host: ## build/bin/downloads: the customer's program
 signaling: ## build/bin/daypass-signaling
 	@echo "building the signaling server"
 	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(OUT)/daypass-signaling ./signaling
+
+# For amd64 and arm64, without a console window; icon, manifest and version are put there by build/winres/make.sh.
+.PHONY: windows-host
+windows-host:
+	@mkdir -p $(OUT)/windows
+	@for a in amd64 arm64; do CGO_ENABLED=0 GOOS=windows GOARCH=$$a $(GO) build -tags $(HOSTTAGS) $(HOST:-funcalign=16"=-funcalign=16 -H windowsgui") -o $(OUT)/windows/daypass-host-windows-$$a.exe ./hostsvc; done

@@ -49,8 +49,8 @@ func embedServer(cfg *desk.Config, log *slog.Logger) {
 	}
 }
 
-// downloads is the folder of the customers' programs: beside this program, or
-// where the build puts them.
+// downloads is the folder of the customers' programs: beside this program,
+// where a Debian package puts them, or where the build does.
 func downloads() string {
 	exe, err := os.Executable()
 	if err != nil {
@@ -59,7 +59,8 @@ func downloads() string {
 	if real, err := filepath.EvalSymlinks(exe); err == nil {
 		exe = real
 	}
-	for _, d := range []string{filepath.Join(filepath.Dir(exe), "downloads"), filepath.Join(filepath.Dir(exe), "..", "build", "bin", "downloads")} {
+	dir := filepath.Dir(exe)
+	for _, d := range []string{filepath.Join(dir, "downloads"), filepath.Join(dir, "..", "share", "daypass", "downloads"), filepath.Join(dir, "..", "build", "bin", "downloads")} {
 		if st, err := os.Stat(d); err == nil && st.IsDir() {
 			return d
 		}
