@@ -36,7 +36,7 @@ test('a whole session by keyboard', () =>
     await page.keyboard.press('Tab')
     await page.keyboard.type('n is a letter here')
     await page.keyboard.press('Enter')
-    await page.getByText('Hello Anna Weber').waitFor()
+    await page.frameLocator('iframe').getByText('Hello Anna Weber').waitFor()
     await role(page, 'button', 'Send e-mail and prepare session').focus()
     await page.keyboard.press('Enter')
     await page.getByText('4711 8862').waitFor()

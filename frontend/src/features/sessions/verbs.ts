@@ -27,6 +27,7 @@ export function sessionVerbs(app: App, s: Session): { id: string; label: string;
   if (verbs.resend) list.push({ id: 'resend', label: s.mail.state === 'none' ? t().verbs.sendMail : t().verbs.resend, key: 'm', run: () => void app.resend(s) })
   if (verbs.correct) list.push({ id: 'correct', label: t().verbs.correct, key: 'a', run: () => (app.correcting = s.id) })
   if (s.mine && s.activatedAt) list.push({ id: 'timeline', label: t().verbs.timeline, key: 't', run: () => app.go(isOver(s) ? { name: 'history', id: s.id } : { name: 'session', id: s.id, tab: 'timeline' }) })
+  if (verbs.again) list.push({ id: 'again', label: t().verbs.again, key: 'w', main: true, run: () => app.go({ name: 'new', like: s.id }) })
   if (verbs.putAway) list.push({ id: 'away', label: t().verbs.putAway, key: 'p', main: true, run: () => void app.putAway(s) })
   if (verbs.cancel) list.push({ id: 'cancel', label: t().verbs.cancel, key: 'x', danger: true, main: true, run: () => (app.cancelling = s.id) })
   if (verbs.end) list.push({ id: 'end', label: t().verbs.end, key: 'e', danger: true, run: () => (app.ending = s.id) })

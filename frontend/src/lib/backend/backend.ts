@@ -49,6 +49,7 @@ export interface Backend {
     copyLink(id: string): Promise<void>
     correct(id: string, email: string, name: string): Promise<void>
     resend(id: string): Promise<void>
+    again(id: string): Promise<Invitee>
     cancel(id: string): Promise<void>
     takeOver(link: string): Promise<Session>
     choose(id: string, instance: string): Promise<void>
@@ -70,6 +71,7 @@ export interface Backend {
     get(): Promise<MailSettings>
     save(settings: MailSettings, password: string): Promise<void>
     test(to: string): Promise<void>
+    stopTest(): Promise<void>
   }
   history: {
     list(query: { query: string; state: string; offset: number; limit: number }): Promise<{ total: number; rows: HistoryRow[] }>

@@ -86,6 +86,7 @@ function backend(): Backend {
       copyLink: (id) => call('Sessions', 'CopyLink', id),
       correct: (id, email, name) => call('Sessions', 'Correct', id, email, name),
       resend: (id) => call('Sessions', 'Resend', id),
+      again: (id) => call('Sessions', 'Again', id),
       cancel: (id) => call('Sessions', 'Cancel', id),
       takeOver: async (link) => lists(await call('Sessions', 'TakeOver', link)),
       choose: (id, instance) => call('Sessions', 'Choose', id, instance),
@@ -107,6 +108,7 @@ function backend(): Backend {
       get: () => call('Mail', 'Get'),
       save: (settings, password) => call('Mail', 'Save', settings, password),
       test: (to) => call('Mail', 'Test', to),
+      stopTest: () => call('Mail', 'StopTest'),
     },
     history: {
       list: async (query) => lists(await call('History', 'List', query)),

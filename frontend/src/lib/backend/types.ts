@@ -61,6 +61,8 @@ export interface Verbs {
   remote: boolean
   end: boolean
   putAway: boolean
+  /** A new session with the same customer can be prepared. */
+  again?: boolean
 }
 
 export interface Session {
@@ -69,7 +71,7 @@ export interface Session {
   mine: boolean
   again?: boolean
   technician: string
-  customer: { email: string; name: string; subject: string; language: Language }
+  customer: { email: string; name: string; subject: string; language: Language; note?: string }
   state: SessionState
   presence: Presence
   presenceSince?: number
@@ -77,10 +79,12 @@ export interface Session {
   inviteExpiresAt: number
   activatedAt?: number
   expiresAt?: number
+  /** Active, and ends in less than so many minutes. */
+  soon?: 60 | 10
   endedAt?: number
   endedBy?: string
   link?: string
-  mail: { state: 'none' | 'sending' | 'sent' | 'failed' | 'copied' | 'opened'; at?: number; fault?: Fault }
+  mail: { state: 'none' | 'sending' | 'sent' | 'failed' | 'copied' | 'opened'; at?: number; fault?: Fault; server?: boolean }
   waiting: Waiting[]
   code?: Code
   host?: { computer: string; os: string; user: string; timeZone: string; version: string }
@@ -130,8 +134,11 @@ export interface Snapshot {
   limits: { mine: Usage; company: Usage }
   sessions: Session[]
   notices: Notice[]
-  mail: { configured: boolean; from?: string }
+  /** byServer: the company's server sends invitations and so knows their links. testing: how far a test message is. */
+  mail: { configured: boolean; from?: string; byServer?: boolean; testing?: 'connecting' | 'signing_in' | 'handing_in' }
   settings: { appearance: Appearance; language: Language }
+  /** To be added to this computer's time to get the time by which sessions end. */
+  clock?: number
   ui?: { open?: { session: string; tab: 'control'; mode: '1:1'; bare: boolean } }
 }
 
@@ -140,6 +147,7 @@ export interface Invitee {
   name: string
   subject: string
   language: Language
+  note?: string
 }
 
 export interface Preview {
@@ -187,6 +195,8 @@ export interface MailSettings {
   user: string
   from: string
   hasPassword: boolean
+  /** A way without encryption, to another computer, is accepted. */
+  unprotected?: boolean
 }
 
 export interface AboutInfo {

@@ -5,7 +5,7 @@ import { Commands } from './commands.svelte'
 
 export type Route =
   | { name: 'sessions' }
-  | { name: 'new'; id?: string }
+  | { name: 'new'; id?: string; like?: string }
   | { name: 'session'; id: string; tab: 'control' | 'timeline' }
   | { name: 'remote'; id: string; viewOnly: boolean; bare?: boolean }
   | { name: 'history'; id?: string }
@@ -63,6 +63,11 @@ export class App {
       this.#opened = open.session
       this.route = { name: 'remote', id: open.session, viewOnly: false, bare: open.bare }
     }
+  }
+
+  /** The time by which sessions end: the server's, where the clock of this computer is wrong. */
+  get time(): number {
+    return this.now + (this.snapshot?.clock ?? 0)
   }
 
   session(id: string | undefined): Session | undefined {

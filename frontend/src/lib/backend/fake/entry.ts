@@ -11,6 +11,7 @@ export function createNative(): Native {
   backend.change((s) => {
     if (theme === 'light' || theme === 'dark') s.settings.appearance = theme
     if (language === 'de') s.settings.language = 'de'
+    if (q.get('mail') === 'server') s.mail = { configured: false, byServer: true }
     if (q.get('mail') === 'none') s.mail = { configured: false }
   })
   Object.assign(window, { daypassFake: backend })

@@ -2,6 +2,9 @@
 import { type Backend, BackendError, type Fault, type Invitee, type Session, type Snapshot } from '../backend'
 import { active, code, fault, history, scenarios, session } from './scenarios'
 
+const letter = (german: boolean, hello: string, note: string): string =>
+  `<!doctype html><html><body style="font:16px/24px sans-serif;margin:0;padding:32px;background:#fff;color:#1a1c20"><p>${hello}</p><p>${note.replace(/[&<>]/g, '')}</p><p><b>${german ? 'So läuft es ab' : 'This is what happens'}</b></p></body></html>`
+
 export interface FakeOptions {
   scenario: string
   /** How long the customer takes for each of their steps, in ms; 0 = never. */
@@ -96,7 +99,7 @@ export class FakeBackend implements Backend {
       s.endedAt = Date.now()
       s.endedBy = by
       s.code = undefined
-      s.verbs = { cancel: false, resend: false, correct: false, showCode: false, newCode: false, remote: false, end: false, putAway: by === 'cancel' }
+      s.verbs = { cancel: false, resend: false, correct: false, showCode: false, newCode: false, remote: false, end: false, putAway: by === 'cancel', again: by === 'cancel' }
       if (by !== 'cancel') s.removal = { state: 'pending', lines: [] }
     })
     this.change((s) => this.#recount(s))
@@ -106,6 +109,7 @@ export class FakeBackend implements Backend {
           s.state = 'removed'
           s.removal = { state: 'clean', lines: ['Program file removed', 'State directory removed', 'Nothing else was changed'] }
           s.verbs.putAway = true
+          s.verbs.again = true
         })
         this.change((s) => this.#recount(s))
       }, 400)
@@ -201,13 +205,13 @@ export class FakeBackend implements Backend {
         return german
           ? {
               subject: `Mia Roth von Contoso IT möchte Ihnen helfen${about}`,
-              text: `${hello}\n\nMia Roth von Contoso IT möchte Ihnen an Ihrem Computer helfen${about}.\n\n1. Öffnen Sie diesen Link an dem Computer, der Hilfe braucht:\n   http://127.0.0.1:8427/s/…\n2. Starten Sie das Programm, das er herunterlädt.\n3. Mia Roth nennt Ihnen am Telefon einen Code.\n\nDer Zugang gilt 24 Stunden. Sie können ihn jederzeit beenden.\nSie haben nicht um Hilfe gebeten? Dann löschen Sie diese E-Mail.\n`,
-              html: '',
+              text: `${hello}\n\n${to.note ? `${to.note}\n\n` : ''}Mia Roth von Contoso IT möchte Ihnen an Ihrem Computer helfen${about}.\n\n1. Öffnen Sie diesen Link an dem Computer, der Hilfe braucht:\n   http://127.0.0.1:8427/s/…\n2. Starten Sie das Programm, das er herunterlädt.\n3. Mia Roth nennt Ihnen am Telefon einen Code.\n\nDer Zugang gilt 24 Stunden. Sie können ihn jederzeit beenden.\nSie haben nicht um Hilfe gebeten? Dann löschen Sie diese E-Mail.\n`,
+              html: letter(german, hello, to.note ?? ''),
             }
           : {
               subject: `Mia Roth from Contoso IT wants to help you${about}`,
-              text: `${hello}\n\nMia Roth from Contoso IT wants to help you with your computer${about}.\n\n1. Open this link on the computer that needs help:\n   http://127.0.0.1:8427/s/…\n2. Start the program that it downloads.\n3. Mia Roth tells you a code by phone.\n\nThe access lasts 24 hours. You can end it at any time.\nYou did not ask for help? Then please delete this e-mail.\n`,
-              html: '',
+              text: `${hello}\n\n${to.note ? `${to.note}\n\n` : ''}Mia Roth from Contoso IT wants to help you with your computer${about}.\n\n1. Open this link on the computer that needs help:\n   http://127.0.0.1:8427/s/…\n2. Start the program that it downloads.\n3. Mia Roth tells you a code by phone.\n\nThe access lasts 24 hours. You can end it at any time.\nYou did not ask for help? Then please delete this e-mail.\n`,
+              html: letter(german, hello, to.note ?? ''),
             }
       }),
     create: (to: Invitee) =>
@@ -232,6 +236,11 @@ export class FakeBackend implements Backend {
       this.#ask('sessions.copyLink', id, () => {
         this.clipboard = this.find(id).link ?? ''
         this.edit(id, (s) => (s.mail = s.mail.state === 'none' ? { state: 'copied', at: Date.now() } : s.mail))
+      }),
+    again: (id: string) =>
+      this.#ask('sessions.again', id, () => {
+        const { email, name, subject, language } = this.snapshot.sessions.find((s) => s.id === id)?.customer ?? { email: 'j.kim@example.org', name: 'Jonas Kim', subject: 'VPN', language: 'en' as const }
+        return { email, name, subject, language }
       }),
     correct: (id: string, email: string, name: string) =>
       this.#ask('sessions.correct', `${id} ${email}`, () =>
@@ -324,9 +333,17 @@ export class FakeBackend implements Backend {
     save: (settings: { host: string; from: string }, password: string) =>
       this.#ask('mail.save', settings.host, () => {
         Object.assign(this.#mail, settings, { hasPassword: this.#mail.hasPassword || password !== '' })
-        this.change((s) => (s.mail = { configured: settings.host !== '', from: settings.from }))
+        this.change((s) => (s.mail = { ...s.mail, configured: settings.host !== '', from: settings.from }))
       }),
-    test: (to: string) => this.#ask('mail.test', to, () => undefined),
+    test: async (to: string) => {
+      this.change((s) => (s.mail.testing = 'signing_in'))
+      try {
+        await this.#ask('mail.test', to, () => undefined)
+      } finally {
+        this.change((s) => (s.mail.testing = undefined))
+      }
+    },
+    stopTest: () => this.#ask('mail.stopTest', '', () => undefined),
   }
 
   history = {

@@ -103,7 +103,7 @@ const removed = (over: Partial<Session> = {}): Session =>
     endedBy: 'technician',
     link_state: 'closed',
     removal: { state: 'clean', lines: ['Program file removed', 'Autostart entry removed', 'State directory removed', 'Nothing else was changed'] },
-    verbs: { ...none, putAway: true },
+    verbs: { ...none, putAway: true, again: true },
     ...over,
   })
 
@@ -159,7 +159,19 @@ export const scenarios: Record<string, () => Snapshot> = {
   empty: () => base(),
   invited: () => one(session({ id: 'a' })),
   mailfailed: () =>
-    one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('mail', 'The mail server did not take the e-mail', 'Check the address, or copy the link and send it another way.', '550 5.1.1 no such user') } })),
+    one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('invalid', 'The mail server does not take the address anna.weber@example.org.', "Check the customer's address, correct it and send again.", '550 5.1.1 User unknown') } })),
+  mailsettings: () =>
+    one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('signed_out', 'The mail server does not take the user name and password.', 'Check them in Settings, Mail. Some providers want an app password.', '535 5.7.8 Error: authentication failed') } })),
+  mailserver: () => one(session({ id: 'a', mail: { state: 'sent', at: Date.now(), server: true } })),
+  soon: () => {
+    const s = active({ id: 'a', activatedAt: Date.now() - 24 * HOUR + 9.5 * MIN, expiresAt: Date.now() + 9.5 * MIN, soon: 10 })
+    return {
+      ...one(s),
+      notices: [{ id: 'time:a', level: 'warn' as const, fault: fault('expired', 'Less than ten minutes are left of the session with Anna Weber.', 'Nobody can extend it. For more time start a new session with the same customer afterwards; it goes through all steps again.') }],
+    }
+  },
+  done: () => ({ ...one(removed()), limits: { mine: { used: 0, max: 1 }, company: { used: 0, max: 5 } } }),
+  donefull: () => ({ ...one(removed()), sessions: [removed(), active({ id: 'b' })] }),
   code: () => one(answered({ id: 'a' })),
   wrong: () => one(answered({ id: 'a', state: 'pairing', code: code({ state: 'wrong', triesLeft: 2, sessionTriesLeft: 8 }) })),
   expired: () => one(answered({ id: 'a', code: code({ state: 'expired', digits: '', expiresAt: Date.now() - 1000 }), verbs: { ...early, newCode: true } })),
