@@ -337,6 +337,9 @@ func (s *Sessions) NewCode(id string) error { return s.byID(id, s.desk.NewCode) 
 // End ends the session now.
 func (s *Sessions) End(id string) error { return s.byID(id, s.desk.End) }
 
+// Reboot asks the customer's computer to restart; the customer may refuse.
+func (s *Sessions) Reboot(id string) error { return s.byID(id, s.desk.Reboot) }
+
 // PutAway removes an ended session from the page.
 func (s *Sessions) PutAway(id string) error { return s.byID(id, s.desk.PutAway) }
 

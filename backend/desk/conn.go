@@ -28,7 +28,11 @@ type conn struct {
 	since  time.Time // of state
 	path   string
 	rtt    time.Duration
-	opened bool // it was open at least once
+	opened bool      // it was open at least once
+	lost   time.Time // since when it is not open any more; zero while it is
+	noted  bool      // that was written into the timeline
+
+	standing wire.Standing
 
 	displays []wire.DisplayInfo
 	paused   string
@@ -302,10 +306,13 @@ func (d *Desk) linkEvent(l *live, c *conn, e peer.Event) {
 			if l.fault != nil && l.fault.Op != "store.save" {
 				l.fault = nil
 			}
-		case e.State == peer.Open && was == peer.Reconnecting:
+		case e.State == peer.Open && c.noted:
 			d.noteWith(l, session.ConsoleA, session.KindConnected, "Connected again"+pathWords(e.Path)+".", journal.Details{Path: e.Path})
-		case e.State == peer.Reconnecting && was != peer.Connecting:
-			d.note(l, session.ConsoleA, session.KindDisconnected, "Connection lost; connecting again.")
+		case e.State == peer.Reconnecting && was != peer.Connecting && c.lost.IsZero():
+			c.lost = time.Now() // tick writes it down when it lasts
+		}
+		if e.State == peer.Open {
+			c.lost, c.noted = time.Time{}, false
 		}
 		if e.State == peer.Open && l.row.Session.State == session.Ending {
 			d.tellHost(l)
@@ -324,6 +331,9 @@ func (d *Desk) linkEvent(l *live, c *conn, e peer.Event) {
 		if m, err := wire.ParseControl(e.PeerHello); err == nil {
 			d.control(l, c, m)
 		}
+	}
+	if e.NewInstance {
+		d.rebooted(l)
 	}
 	if e.NewInstance && c.remote != nil {
 		_ = d.sendOpen(l, c) // logged there; the state of the link says the rest
@@ -358,8 +368,12 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 		if m.Version != wire.Version {
 			l.fault = FaultOf(fault.New(fault.Unsupported, "session.version", "The host program is of another version.", "End the session and start a new one, so that the customer gets the current program."))
 		}
-		c.displays, c.paused = m.Displays, m.Paused
+		c.displays, c.paused, c.standing = m.Displays, m.Paused, m.Standing
 		d.must(l, session.RightsChanged{Rights: m.Rights})
+	case *wire.Standing:
+		c.standing = *m
+	case *wire.Rebooting:
+		d.rebooting(l, m)
 	case *wire.Displays:
 		c.displays = m.Displays
 	case *wire.RightsNow:

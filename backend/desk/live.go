@@ -52,7 +52,9 @@ type live struct {
 
 	ended *grant.Signed // not yet at the server
 
-	rec  recording
+	rec    recording
+	reboot *rebooting // asked for, until the computer is back
+
 	conn *conn         // link to the host
 	tail chan struct{} // closed when the latest message to a host has left
 }
@@ -459,6 +461,7 @@ func (d *Desk) tick() {
 	for _, l := range d.live {
 		x := &l.row.Session
 		before := x.State
+		d.watchLink(l)
 		if len(l.pending) > 0 || l.fault != nil && l.fault.Op == "store.save" {
 			d.save(l)
 			d.dirty = true

@@ -159,6 +159,7 @@ func (d *Desk) show(l *live) Session {
 		NewCode:  open && chosen && l.pin == nil && l.budget != nil && l.budget.SessionLeft > 0 && (l.code == nil || l.code.state == "expired"),
 		Remote:   x.State == session.Active && l.pin != nil && x.Rights.Has(grant.View),
 		End:      x.State == session.Active, PutAway: x.State.Over(), Again: x.State.Over() && x.Customer.Email != "",
+		Reboot: d.mayReboot(l) == nil,
 	}
 	return out
 }
@@ -178,6 +179,12 @@ func (d *Desk) showLink(l *live, out *Session) {
 		out.Presence, out.PresenceSince = "online", ms(c.since)
 	case c.state == peer.Stale, c.state == peer.Reconnecting && out.Presence != "offline":
 		out.Presence, out.PresenceSince = "reconnecting", ms(c.since)
+	}
+	if c.opened {
+		out.Standing = &Standing{After: c.standing.After, NoDesktop: c.standing.NoDesktop}
+	}
+	if b := l.reboot; b != nil {
+		out.Reboot = &Reboot{State: b.state, Until: ms(b.until), Since: ms(b.since)}
 	}
 	if l.pin != nil {
 		out.Fingerprints = &Fingerprints{Ours: fingerprint(d.dev.Public()), Theirs: fingerprint(l.pin.parsed.Peer())}

@@ -180,6 +180,8 @@ type Session struct {
 	RTTMs           float64       `json:"rttMs,omitempty"`
 	Fingerprints    *Fingerprints `json:"fingerprints,omitempty"`
 	Remote          *Remote       `json:"remote,omitempty"`
+	Standing        *Standing     `json:"standing,omitempty"`
+	Reboot          *Reboot       `json:"reboot,omitempty"`
 	Removal         *Removal      `json:"removal,omitempty"`
 	Fault           *Fault        `json:"fault,omitempty"`
 	Verbs           Verbs         `json:"verbs"`
@@ -264,6 +266,19 @@ type Removal struct {
 	Lines []string `json:"lines"`
 }
 
+// Standing is what is known of sign-ins and restarts there.
+type Standing struct {
+	After     string `json:"after"`     // what brings it back after a restart: "boot", "login" or ""
+	NoDesktop bool   `json:"noDesktop"` // nobody is signed in to a desktop that can be shown
+}
+
+// Reboot is a restart that was asked for.
+type Reboot struct {
+	State string `json:"state"`           // "asked" while the customer may refuse, "restarting" until it is back
+	Until int64  `json:"until,omitempty"` // of "asked"
+	Since int64  `json:"since"`
+}
+
 // Verbs are what the technician can do with a session now.
 type Verbs struct {
 	Cancel   bool `json:"cancel"`
@@ -274,5 +289,6 @@ type Verbs struct {
 	Remote   bool `json:"remote"`
 	End      bool `json:"end"`
 	PutAway  bool `json:"putAway"`
+	Reboot   bool `json:"reboot"`
 	Again    bool `json:"again"` // a new session with the same customer
 }

@@ -214,6 +214,7 @@ const (
 	KindConsoleBack   = "console_back"
 	KindTakeOver      = "take_over"
 	KindMoved         = "moved"
+	KindReboot        = "reboot"
 )
 
 // Fact is something that happened.

@@ -56,6 +56,7 @@ export interface Backend {
     newCode(id: string): Promise<void>
     end(id: string): Promise<void>
     putAway(id: string): Promise<void>
+    reboot(id: string): Promise<void>
   }
   remote: {
     open(id: string, viewOnly: boolean): Promise<Ticket>

@@ -93,6 +93,7 @@ function backend(): Backend {
       newCode: (id) => call('Sessions', 'NewCode', id),
       end: (id) => call('Sessions', 'End', id),
       putAway: (id) => call('Sessions', 'PutAway', id),
+      reboot: (id) => call('Sessions', 'Reboot', id),
     },
     remote: {
       open: (id, viewOnly) => call('Remote', 'Open', id, viewOnly),

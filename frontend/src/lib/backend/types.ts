@@ -63,6 +63,7 @@ export interface Verbs {
   putAway: boolean
   /** A new session with the same customer can be prepared. */
   again?: boolean
+  reboot?: boolean
 }
 
 export interface Session {
@@ -94,6 +95,10 @@ export interface Session {
   rttMs?: number
   fingerprints?: { ours: string; theirs: string }
   remote?: Remote
+  /** What is known of sign-ins and restarts there. after: what brings it back after a restart. */
+  standing?: { after: 'boot' | 'login' | ''; noDesktop: boolean }
+  /** A restart that was asked for: the customer may refuse until `until`, then it restarts and comes back. */
+  reboot?: { state: 'asked' | 'restarting'; until?: number; since: number }
   removal?: { state: 'pending' | 'clean' | 'unclean' | 'unconfirmed'; lines: string[] }
   fault?: Fault
   verbs: Verbs

@@ -302,6 +302,23 @@ export const de: Catalogue = {
     toHistory: 'Zum Verlauf',
     lines: 'Was entfernt wurde',
   },
+  reboot: {
+    verb: 'Neu starten und wieder verbinden',
+    title: (computer: string) => `${computer} neu starten?`,
+    text: 'Der Kunde wird gefragt und kann ablehnen; ohne Antwort startet der Computer nach 30 Sekunden neu. Offene Programme werden dort geschlossen. Die Sitzung bleibt, und eine offene Fernsteuerung kommt von selbst wieder.',
+    back: {
+      boot: 'Kommt von selbst wieder, auch bevor sich jemand anmeldet.',
+      login: 'Kommt wieder, sobald sich jemand anmeldet.',
+      '': 'Kommt nicht von selbst wieder: Der Kunde öffnet das Programm noch einmal.',
+    } as Record<'boot' | 'login' | '', string>,
+    after: 'Nach einem Neustart',
+    keep: 'Nicht neu starten',
+    button: 'Um Neustart bitten',
+    asked: (seconds: number) => `Der Kunde wird nach dem Neustart gefragt. Er kann noch ${seconds} s lang ablehnen.`,
+    restarting: 'Startet neu…',
+    restartingText: (time: string) => `Der Computer startet seit ${time} neu. Die Sitzung wartet auf ihn und geht von selbst weiter.`,
+    noDesktop: 'Der Computer ist da, aber niemand ist an einer Oberfläche angemeldet, die sich zeigen lässt. Die Fernsteuerung öffnet sich, sobald sich jemand anmeldet.',
+  },
   end: {
     title: (who) => `Die Sitzung mit ${who} beenden?`,
     text: (computer) => `Das Programm wird von ${computer} entfernt. Für weitere Hilfe brauchen Sie eine neue Sitzung.`,

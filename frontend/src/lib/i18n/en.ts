@@ -302,6 +302,23 @@ export const en = {
     toHistory: 'To the history',
     lines: 'What was removed',
   },
+  reboot: {
+    verb: 'Reboot and reconnect',
+    title: (computer: string) => `Restart ${computer}?`,
+    text: 'The customer is asked and may refuse; without an answer it restarts after 30 seconds. Programs that are open there will be closed. The session stays, and Remote Control that is open comes back by itself.',
+    back: {
+      boot: 'Comes back by itself, also before anybody signs in.',
+      login: 'Comes back when somebody signs in.',
+      '': 'Does not come back by itself: the customer opens the program once more.',
+    } as Record<'boot' | 'login' | '', string>,
+    after: 'After a restart',
+    keep: 'Do not restart',
+    button: 'Ask to restart',
+    asked: (seconds: number) => `The customer is asked about the restart. ${seconds} s are left to refuse.`,
+    restarting: 'Restarting…',
+    restartingText: (time: string) => `The computer restarts since ${time}. The session waits for it and goes on by itself.`,
+    noDesktop: 'The computer is there, but nobody is signed in to a desktop that can be shown. Remote Control opens as soon as somebody is.',
+  },
   end: {
     title: (who: string) => `End the session with ${who}?`,
     text: (computer: string) => `The host will be removed from ${computer}. For further help you need a new session.`,

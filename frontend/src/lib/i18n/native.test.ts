@@ -44,7 +44,7 @@ describe('the words of the native side', () => {
     expect(f).toEqual({ kind: 'offline', op: 'setup.server', message: 'Der Server ist nicht erreichbar.', hint: '', details: 'dial tcp: refused' })
   })
   it('are still said by the programs', () => {
-    const all = said([...goFiles('backend'), ...goFiles('signaling'), ...readdirSync(top).filter((f) => f.endsWith('.go'))])
+    const all = said([...goFiles('backend'), ...goFiles('signaling'), ...goFiles('hostsvc'), ...readdirSync(top).filter((f) => f.endsWith('.go'))])
     expect(Object.keys(sentences).filter((s) => !all.has(s))).toEqual([])
   })
   it('leave out no fault that a technician meets', () => {

@@ -29,6 +29,8 @@ export class App {
   help = $state(false)
   /** The session to confirm the end or the cancelling of. */
   ending = $state<string | undefined>()
+  /** The session whose computer is about to be asked to restart. */
+  rebooting = $state<string | undefined>()
   cancelling = $state<string | undefined>()
   correcting = $state<string | undefined>()
   /** The remote picture has the keyboard: the console's own keys rest. */

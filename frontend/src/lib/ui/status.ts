@@ -27,6 +27,7 @@ export function status(s: Session, t: Catalogue): Status {
       if (s.code?.state === 'locked') return { word: t.state.locked, tone: 'danger', glyph: 'locked' }
       return mustChoose(s) ? { word: t.state.choose, tone: 'waiting', glyph: 'choose' } : { word: t.state.pairing, tone: 'waiting', glyph: 'key' }
     case 'active':
+      if (s.reboot?.state === 'restarting') return { word: t.reboot.restarting, tone: 'waiting', glyph: 'again' }
       switch (s.presence) {
         case 'online':
           return { word: t.state.online, tone: 'active', glyph: 'on' }
@@ -46,6 +47,12 @@ export function status(s: Session, t: Catalogue): Status {
     case 'unconfirmed':
       return { word: t.state.unconfirmed, tone: 'danger', glyph: 'warn' }
   }
+}
+
+/** What becomes of a restart that was asked for. */
+export function rebootWords(s: Session, now: number, t: Catalogue): string {
+  if (s.reboot?.state === 'asked') return t.reboot.asked(Math.max(0, Math.ceil(((s.reboot.until ?? now) - now) / 1000)))
+  return t.reboot.restartingText(s.reboot ? clock(s.reboot.since) : '')
 }
 
 /** Who it is about, in the best words there are. */

@@ -277,6 +277,13 @@ export class FakeBackend implements Backend {
         }),
       ),
     end: (id: string) => this.#ask('sessions.end', id, () => this.#end(id, 'technician')),
+    reboot: (id: string) =>
+      this.#ask('sessions.reboot', id, () =>
+        this.edit(id, (s) => {
+          s.reboot = { state: 'asked', until: Date.now() + 30_000, since: Date.now() }
+          s.verbs = { ...s.verbs, reboot: false }
+        }),
+      ),
     putAway: (id: string) => this.#ask('sessions.putAway', id, () => this.change((s) => (s.sessions = s.sessions.filter((x) => x.id !== id)))),
   }
 
