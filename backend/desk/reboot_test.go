@@ -59,6 +59,8 @@ func TestARestartIsAskedForRefusedAndDone(t *testing.T) {
 		t.Error(k)
 	}
 	// Who may not control may not restart.
+	h.send(&wire.Standing{After: "boot", Reboot: true})
+	b.session("it can again", x.ID, func(s desk.Session) bool { return s.Verbs.Reboot })
 	h.send(&wire.RightsNow{Rights: grant.View})
 	b.session("not", x.ID, func(s desk.Session) bool { return !s.Verbs.Reboot })
 	if err := b.d.Reboot(x.ID); fault.KindOf(err) != fault.Denied {
