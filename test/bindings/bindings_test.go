@@ -7,12 +7,14 @@
 package bindings
 
 import (
+	"bufio"
 	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,9 +33,16 @@ func TestPageAgainstTheRealConsole(t *testing.T) {
 		t.Fatalf("%v: %s", err, b)
 	}
 	d := desk.New(t, desk.Options{Name: "bindings", Width: 1280, Height: 800, Bus: true})
+	post := filepath.Join(t.TempDir(), "smtpd")
+	if b, err := exec.Command("go", "build", "-o", post, "daypass/test/smtpd/cmd").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	mails := t.TempDir()
+	cert := filepath.Join(mails, "ca.pem")
+	port := mailServer(t, post, "--dir", mails, "--cert", cert, "--user", "mia", "--password", "right")
 	console := func(name string) string {
 		address := free(t)
-		d.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(d.Home, name)}, nil, nil, bin)
+		d.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(d.Home, name), "SSL_CERT_FILE=" + cert}, nil, nil, bin)
 		answers(d, "the development server", "http://"+address+"/")
 		return "http://" + address + "/"
 	}
@@ -56,11 +65,39 @@ func TestPageAgainstTheRealConsole(t *testing.T) {
 
 	here, elsewhere := console("here"), console("elsewhere")
 	drive := exec.Command("node", "drive.mjs", here, elsewhere, "http://"+address, who.Email, who.Password, who.TOTPSeed)
-	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
+	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"), "SMTP_PORT="+port, "SMTP_MAILS="+mails)
 	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
 	if err := drive.Run(); err != nil {
 		t.Fatalf("the page against the real console: %v; screen: %s", err, d.Save("failed"))
 	}
+}
+
+// mailServer runs the mail server of the tests and returns its port; it ends
+// with the test.
+func mailServer(t *testing.T, args ...string) string {
+	t.Helper()
+	c := exec.Command(args[0], args[1:]...)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	port, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(port)
 }
 
 // free is an address of this computer that nobody listens at.
