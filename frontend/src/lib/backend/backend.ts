@@ -1,9 +1,9 @@
+import type { HistoryBackend } from './history'
 import type {
   AboutInfo,
   Appearance,
   Check,
   Fault,
-  HistoryRow,
   Invitee,
   Language,
   MailSettings,
@@ -12,10 +12,11 @@ import type {
   Session,
   Snapshot,
   Ticket,
-  Timeline,
 } from './types'
 
 export type * from './types'
+export type * from './history'
+export { everything } from './history'
 
 /** Everything the page may ask of the native side. Every promise rejects with a BackendError and nothing else. */
 export interface Backend {
@@ -74,10 +75,7 @@ export interface Backend {
     test(to: string): Promise<void>
     stopTest(): Promise<void>
   }
-  history: {
-    list(query: { query: string; state: string; offset: number; limit: number }): Promise<{ total: number; rows: HistoryRow[] }>
-    timeline(id: string): Promise<Timeline>
-  }
+  history: HistoryBackend
 }
 
 /** What a failed call of the native side throws. */

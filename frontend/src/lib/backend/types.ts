@@ -216,31 +216,3 @@ export interface Check {
   detail: string
   hint: string
 }
-
-export interface HistoryRow {
-  id: string
-  label: string
-  email: string
-  subject: string
-  computer: string
-  os: string
-  technician: string
-  state: SessionState
-  createdAt: number
-  startedAt?: number
-  endedAt?: number
-  endedBy?: string
-}
-
-export interface TimelineRow {
-  at: number
-  actor: string
-  kind: string
-  text: string
-  signedBy: string[]
-}
-
-export interface Timeline {
-  rows: TimelineRow[]
-  verdict: { ok: boolean; text: string }
-}
