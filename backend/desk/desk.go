@@ -152,14 +152,15 @@ type Config struct {
 // Desk is a running console. Its methods may be called from any goroutine but
 // the one of System.Emit.
 type Desk struct {
-	cfg    Config
-	log    *slog.Logger
-	ctx    context.Context
-	cancel context.CancelFunc
-	inbox  chan func()
-	wg     sync.WaitGroup // everything started by the desk
-	loop   chan struct{}  // closed when the loop has ended
-	emit   chan Snapshot  // cap 1
+	cfg      Config
+	log      *slog.Logger
+	ctx      context.Context
+	cancel   context.CancelFunc
+	inbox    chan func()
+	wg       sync.WaitGroup // everything started by the desk
+	loop     chan struct{}  // closed when the loop has ended
+	syncWake chan struct{}  // cap 1
+	emit     chan Snapshot  // cap 1
 
 	// What follows belongs to the loop.
 	phase     string
@@ -172,6 +173,7 @@ type Desk struct {
 	boxNow    atomic.Pointer[Mailbox] // the same, for other goroutines
 	stopSrv   context.CancelFunc
 	srvGone   chan struct{} // closed when the present server's goroutines ended
+	history   *HistoryKey   // nil before the server was asked
 	embedded  Embedded
 	server    Server
 	local     bool // the server is on this computer or network: loopback candidates are wanted
@@ -218,7 +220,7 @@ func New(cfg Config) *Desk {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Desk{
 		cfg: cfg, log: cfg.Log, ctx: ctx, cancel: cancel, inbox: make(chan func(), 64), loop: make(chan struct{}),
-		emit: make(chan Snapshot, 1), phase: PhaseStarting, live: map[grant.ID]*live{}, foreign: map[grant.ID]rendezvous.Session{},
+		emit: make(chan Snapshot, 1), syncWake: make(chan struct{}, 1), phase: PhaseStarting, live: map[grant.ID]*live{}, foreign: map[grant.ID]rendezvous.Session{},
 		settings: Settings{Appearance: "system", Language: mail.English},
 	}
 	go d.run()

@@ -539,6 +539,12 @@ func (d *Desk) carry(ctx context.Context, sig Signaling) {
 	}); err != nil {
 		return
 	}
+	if h, ok := sig.(historian); ok {
+		sctx, stop := context.WithCancel(ctx)
+		gone := make(chan struct{})
+		go func() { defer close(gone); d.syncLoop(sctx, h) }()
+		defer func() { stop(); <-gone }()
+	}
 	again := time.NewTicker(refreshEvery)
 	defer again.Stop()
 	d.refresh(ctx, sig)

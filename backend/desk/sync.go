@@ -1,4 +1,540 @@
 package desk
 
+import (
+	"context"
+	"crypto/ecdh"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"daypass/backend/fault"
+	"daypass/backend/grant"
+	"daypass/backend/historykey"
+	"daypass/backend/journal"
+	"daypass/backend/rendezvous"
+	"daypass/backend/session"
+	"daypass/backend/store"
+)
+
+// historian is the part of a server that keeps the company's history.
+type historian interface {
+	HistoryKeys(context.Context) (rendezvous.HistoryKeys, error)
+	RegisterDevice(context.Context, grant.Signed) error
+	AddHistoryKey(ctx context.Context, gen int, doc grant.Signed, wraps []rendezvous.HistoryWrap) error
+	AddHistoryWraps(ctx context.Context, wraps []rendezvous.HistoryWrap) error
+	UploadHistory(ctx context.Context, items []rendezvous.HistoryItem) error
+	DownloadHistory(ctx context.Context, after int64) (rendezvous.HistoryPage, error)
+}
+
+const (
+	syncEvery   = time.Minute
+	syncSettle  = 2 * time.Second  // news within this time go together
+	cosignWait  = 20 * time.Second // an entry waits so long for the host's signature before it is sent without
+	uploadBytes = 40 << 10         // of one request
+)
+
+// KeyHolder is a console that has the company's history key, or waits for it.
+type KeyHolder struct {
+	Person string `json:"person"`
+	Name   string `json:"name"` // of the computer
+	This   bool   `json:"this"`
+	Has    bool   `json:"has"`
+	Lead   bool   `json:"lead"` // false: has left; the key is about to be replaced
+}
+
+// HistoryKey is what the page shows of the company's history: its key and how
+// far this console is.
+type HistoryKey struct {
+	State      string      `json:"state"`      // "off", "none", "ready", "waiting", "changed" or "lost"
+	Generation int         `json:"generation"` // 0: there is none yet
+	Made       int64       `json:"made"`       // unix milliseconds, 0 without a generation
+	Maker      string      `json:"maker"`      // who made it, "" if not known
+	Lead       bool        `json:"lead"`       // this person reads the company's history
+	Recovery   bool        `json:"recovery"`   // there is a recovery key
+	Holders    []KeyHolder `json:"holders"`
+	Unsent     int         `json:"unsent"` // sessions with something that the server does not have
+	Done       int64       `json:"done"`   // items that came in the download that runs
+	Total      int64       `json:"total"`  // of it; 0: none runs
+	Fault      *Fault      `json:"fault"`
+}
+
+// HistoryKey returns what is known of the company's history key.
+func (d *Desk) HistoryKey() (HistoryKey, error) {
+	out := HistoryKey{State: "off", Holders: []KeyHolder{}}
+	err := d.look(func() error {
+		if d.history != nil {
+			out = *d.history
+		}
+		return nil
+	})
+	return out, err
+}
+
 // syncSoon brings what is new to the company's history.
-func (d *Desk) syncSoon() {}
+func (d *Desk) syncSoon() {
+	select {
+	case d.syncWake <- struct{}{}:
+	default:
+	}
+}
+
+// syncLoop keeps the company's history at the server and here the same, until
+// ctx is done.
+func (d *Desk) syncLoop(ctx context.Context, h historian) {
+	for {
+		next, err := d.syncOnce(ctx, h)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && fault.KindOf(err) != fault.Offline {
+			d.log.Warn("history not synchronised", "error", err)
+		}
+		t := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+			continue
+		case <-d.syncWake:
+			t.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(syncSettle):
+		}
+	}
+}
+
+// keys is what one round knows of the company's key.
+type keys struct {
+	company grant.ID
+	chain   historykey.Chain
+	all     rendezvous.HistoryKeys
+	me      historykey.Console
+	private map[int]*ecdh.PrivateKey
+	lead    bool
+}
+
+func (d *Desk) syncOnce(ctx context.Context, h historian) (time.Duration, error) {
+	var st *store.Store
+	k := &keys{private: map[int]*ecdh.PrivateKey{}}
+	if err := d.look(func() error {
+		if d.store == nil || d.dev == nil || d.profile == nil {
+			return notReady()
+		}
+		st, k.me = d.store, historykey.Console{Ed: d.dev.Ed, X: d.dev.X}
+		k.lead = slices.Contains(d.profile.Roles, "lead")
+		return nil
+	}); err != nil {
+		return time.Second, err
+	}
+	state := HistoryKey{State: "none", Lead: k.lead, Holders: []KeyHolder{}}
+	err := d.syncKeys(ctx, h, st, k, &state)
+	if err == nil {
+		err = d.upload(ctx, h, st, k, &state)
+	}
+	if err == nil && k.lead && len(k.private) > 0 {
+		err = d.download(ctx, h, st, k, &state)
+	}
+	state.Fault = nil
+	if err != nil && fault.KindOf(err) != fault.Offline && ctx.Err() == nil {
+		state.Fault = FaultOf(err)
+	}
+	d.showHistory(state)
+	if state.Unsent > 0 {
+		return cosignWait, err
+	}
+	return syncEvery, err
+}
+
+func (d *Desk) showHistory(s HistoryKey) { d.post(func() { d.history = &s }) }
+
+func pinSetting(c grant.ID) string { return "history_pin:" + c.String() }
+
+// syncKeys learns the company's key, checks it, and does a lead's duties: makes
+// the first, passes it on, replaces it.
+func (d *Desk) syncKeys(ctx context.Context, h historian, st *store.Store, k *keys, state *HistoryKey) error {
+	if err := d.readKeys(ctx, h, st, k); err != nil {
+		if errors.Is(err, historykey.ErrChanged) {
+			state.State = "changed"
+			return fault.Wrap(err, fault.Hostile, "history.key", "The key to the company's history is not the one that this computer knew, and no lead who is known signed the change.",
+				"Nothing is sent to it. Ask your leads whether the server was set up anew.")
+		}
+		return err
+	}
+	mine := slices.IndexFunc(k.all.Consoles, func(c rendezvous.HistoryConsole) bool { return c.Key == k.me.Key() })
+	if k.lead && (mine < 0 || k.all.Consoles[mine].Device == nil) {
+		dev, err := k.me.SignDevice()
+		if err == nil {
+			err = h.RegisterDevice(ctx, dev)
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.readKeys(ctx, h, st, k); err != nil {
+			return err
+		}
+	}
+	if k.lead {
+		if err := d.leadDuties(ctx, h, st, k); err != nil {
+			return err
+		}
+	}
+	d.describeKeys(k, state)
+	return nil
+}
+
+func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *keys) error {
+	all, err := h.HistoryKeys(ctx)
+	if err != nil {
+		return err
+	}
+	k.all, k.company = all, all.Company
+	var pin historykey.Pin
+	text, err := st.Setting(ctx, pinSetting(all.Company))
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &pin); err != nil {
+			return err
+		}
+	}
+	if k.chain, err = historykey.Parse(all.Company, all.Docs, all.Wraps, pin); err != nil {
+		return err
+	}
+	if now := k.chain.PinOf(); now.Gen > pin.Gen {
+		b, err := json.Marshal(now)
+		if err != nil {
+			return err
+		}
+		if err := st.SetSetting(ctx, pinSetting(all.Company), string(b)); err != nil {
+			return err
+		}
+	}
+	for i := range k.chain {
+		g := &k.chain[i]
+		if _, have := k.private[g.Doc.Gen]; have {
+			continue
+		}
+		key, err := g.Take(k.me.Key(), k.me.X)
+		if err != nil {
+			if fault.KindOf(err) != fault.NotFound {
+				d.log.Warn("history key", "generation", g.Doc.Gen, "error", err)
+			}
+			continue
+		}
+		k.private[g.Doc.Gen] = key
+	}
+	return nil
+}
+
+// leadDuties makes the first key, replaces it when somebody who has it is no
+// lead's console any more, and passes it on to those who lack it.
+func (d *Desk) leadDuties(ctx context.Context, h historian, st *store.Store, k *keys) error {
+	last := k.chain.Last()
+	left := false
+	if last != nil {
+		for to := range last.Known {
+			i := slices.IndexFunc(k.all.Consoles, func(c rendezvous.HistoryConsole) bool { return c.Key == to })
+			left = left || i < 0 || !k.all.Consoles[i].Lead
+		}
+	}
+	if last == nil || left && k.private[last.Doc.Gen] != nil {
+		doc, key, err := historykey.Make(k.company, k.me, last, historykey.X{}, time.Now())
+		if err != nil {
+			return err
+		}
+		gen := 1
+		if last != nil {
+			gen = last.Doc.Gen + 1
+		}
+		k.private[gen] = key
+		var wraps []rendezvous.HistoryWrap
+		give := func(to grant.Key, x historykey.X) error {
+			w, err := historykey.Give(k.company, gen, key, k.me, to, x)
+			wraps = append(wraps, rendezvous.HistoryWrap{Gen: gen, To: to, Wrap: w})
+			return err
+		}
+		err = give(k.me.Key(), historykey.X(k.me.X.PublicKey().Bytes()))
+		if err == nil && last != nil && last.Doc.Recovery != (historykey.X{}) {
+			err = give(grant.Key{}, last.Doc.Recovery)
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.AddHistoryKey(ctx, gen, doc, wraps); err != nil && fault.KindOf(err) != fault.Conflict {
+			return err
+		}
+		delete(k.private, gen) // what the server has counts: another lead may have been faster
+		if err := d.readKeys(ctx, h, st, k); err != nil {
+			return err
+		}
+	}
+	var wraps []rendezvous.HistoryWrap
+	for _, c := range k.all.Consoles {
+		if !c.Lead || c.Device == nil {
+			continue
+		}
+		dev, err := historykey.OpenDevice(c.Key, *c.Device)
+		if err != nil {
+			d.log.Warn("device key of a colleague", "console", c.Name, "error", err)
+			continue
+		}
+		for i := range k.chain {
+			g := &k.chain[i]
+			_, has := g.Wraps[c.Key]
+			key := k.private[g.Doc.Gen]
+			if has || key == nil || len(wraps) >= 40 {
+				continue
+			}
+			w, err := historykey.Give(k.company, g.Doc.Gen, key, k.me, c.Key, dev.X)
+			if err != nil {
+				return err
+			}
+			wraps = append(wraps, rendezvous.HistoryWrap{Gen: g.Doc.Gen, To: c.Key, Wrap: w})
+		}
+	}
+	if len(wraps) == 0 {
+		return nil
+	}
+	if err := h.AddHistoryWraps(ctx, wraps); err != nil {
+		return err
+	}
+	d.log.Info("history key passed on", "wraps", len(wraps))
+	return d.readKeys(ctx, h, st, k)
+}
+
+func (d *Desk) describeKeys(k *keys, s *HistoryKey) {
+	last := k.chain.Last()
+	if last == nil {
+		return
+	}
+	s.State, s.Generation, s.Made = "ready", last.Doc.Gen, last.Doc.Made.UnixMilli()
+	s.Recovery = last.Doc.Recovery != (historykey.X{})
+	holders := 0
+	for _, c := range k.all.Consoles {
+		_, has := last.Wraps[c.Key]
+		s.Holders = append(s.Holders, KeyHolder{Person: c.Person, Name: c.Name, This: c.Key == k.me.Key(), Has: has, Lead: c.Lead})
+		if has && c.Lead && c.Key != k.me.Key() {
+			holders++
+		}
+		if c.Key == last.Doc.Maker {
+			s.Maker = c.Person
+		}
+	}
+	if k.lead && k.private[last.Doc.Gen] == nil {
+		if s.State = "waiting"; holders == 0 {
+			s.State = "lost" // nobody can pass it on
+		}
+	}
+}
+
+// document is a session as leads get it.
+type document struct {
+	Session    session.Session `json:"session"`
+	ConsoleKey grant.Key       `json:"console_key"`
+	HostKey    grant.Key       `json:"host_key"`
+}
+
+// upload sends what the server does not have, sealed to the newest key.
+func (d *Desk) upload(ctx context.Context, h historian, st *store.Store, k *keys, state *HistoryKey) error {
+	g := k.chain.Last()
+	for rounds := 0; ; rounds++ {
+		list, err := st.Unsent(ctx, time.Now(), cosignWait, 16, 48)
+		if err != nil {
+			return err
+		}
+		state.Unsent = len(list)
+		if len(list) == 0 || g == nil {
+			return nil
+		}
+		progress := false
+		for _, u := range list {
+			n, err := d.uploadOne(ctx, h, st, g, u)
+			if err != nil {
+				if fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Conflict {
+					d.log.Info("history of a session not taken", "session", u.Row.Session.ID, "error", err)
+					err = st.Sent(ctx, u) // the server does not know it: of another server, or pruned
+				}
+				if err != nil {
+					return err
+				}
+			}
+			progress = progress || n > 0
+		}
+		if !progress || rounds > 1000 {
+			return nil
+		}
+	}
+}
+
+func (d *Desk) uploadOne(ctx context.Context, h historian, st *store.Store, g *historykey.Generation, u store.Unsent) (int, error) {
+	x := u.Row.Session
+	var batch []rendezvous.HistoryItem
+	done := store.Unsent{Row: u.Row, Sum: u.Sum}
+	size, sent := 0, 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := h.UploadHistory(ctx, batch); err != nil {
+			return err
+		}
+		if err := st.Sent(ctx, done); err != nil {
+			return err
+		}
+		sent += len(batch)
+		batch, size, done = nil, 0, store.Unsent{Row: u.Row, Sum: u.Sum}
+		return nil
+	}
+	add := func(it rendezvous.HistoryItem, plain []byte) error {
+		box, err := g.Seal(x.ID, it.Seq, [32]byte(it.Hash), plain)
+		if err != nil {
+			return err
+		}
+		if size+len(box)*4/3+512 > uploadBytes {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		it.Session, it.Gen, it.Box = x.ID, g.Doc.Gen, box
+		size += len(box)*4/3 + 512
+		batch = append(batch, it)
+		return nil
+	}
+	if u.Doc {
+		plain, err := json.Marshal(document{x, u.Row.ConsoleKey, u.Row.HostKey})
+		if err != nil {
+			return 0, err
+		}
+		if err := add(rendezvous.HistoryItem{Hash: u.Sum[:], At: x.Created, Actor: "console", Kind: string(x.State)}, plain); err != nil {
+			return sent, err
+		}
+		done.Doc = true
+	}
+	for i := range u.Entries {
+		e := &u.Entries[i]
+		plain, err := json.Marshal(e)
+		if err != nil {
+			return sent, err
+		}
+		it := rendezvous.HistoryItem{Seq: e.Seq, Hash: e.Hash[:], At: e.At, Actor: e.Actor, Kind: e.Kind, Cosigned: e.SignatureOf(journal.Host) != nil}
+		if err := add(it, plain); err != nil {
+			return sent, err
+		}
+		done.Entries = append(done.Entries, *e)
+	}
+	return sent, flush()
+}
+
+func cursorSetting(c grant.ID) string { return "history_cursor:" + c.String() }
+
+// download brings the company's history here. The cursor is stored after what
+// came before it: a crash repeats, and loses nothing.
+func (d *Desk) download(ctx context.Context, h historian, st *store.Store, k *keys, state *HistoryKey) error {
+	text, err := st.Setting(ctx, cursorSetting(k.company))
+	if err != nil {
+		return err
+	}
+	// The key may have come after what it opens: then it is all read again.
+	opens := strconv.Itoa(len(k.private))
+	var after int64
+	if text != "" {
+		var with string
+		if _, err := fmt.Sscanf(text, "%d %s", &after, &with); err != nil || with != opens {
+			after = 0
+		}
+	}
+	for {
+		page, err := h.DownloadHistory(ctx, after)
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			state.Done, state.Total = 0, 0
+			return nil
+		}
+		last := page.Items[len(page.Items)-1].Rev
+		if last <= after {
+			return fault.New(fault.Hostile, "history.download", "The server's history does not go forward.", "Tell whoever runs the server.")
+		}
+		if err := d.takeItems(ctx, st, k, page.Items); err != nil {
+			return err
+		}
+		after = last
+		if err := st.SetSetting(ctx, cursorSetting(k.company), fmt.Sprintf("%d %s", after, opens)); err != nil {
+			return err
+		}
+		state.Done, state.Total = state.Done+int64(len(page.Items)), max(state.Total, state.Done+page.Total)
+		d.showHistory(*state)
+		if !page.More {
+			state.Done, state.Total = 0, 0
+			return nil
+		}
+	}
+}
+
+// takeItems opens items and stores them. What cannot be opened or is not what it
+// says is passed over: it is not believed, and the record then lacks it.
+func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []rendezvous.HistoryItem) error {
+	docs := map[grant.ID]*store.Row{}
+	entries := map[grant.ID][]journal.Entry{}
+	var order []grant.ID
+	for i := range items {
+		it := &items[i]
+		key := k.private[it.Gen]
+		if key == nil || len(it.Hash) != 32 {
+			continue
+		}
+		plain, err := historykey.Open(key, k.company, it.Session, it.Gen, it.Seq, [32]byte(it.Hash), it.Box)
+		if err != nil {
+			d.log.Warn("history item not opened", "session", it.Session, "entry", it.Seq, "error", err)
+			continue
+		}
+		if docs[it.Session] == nil && entries[it.Session] == nil {
+			order = append(order, it.Session)
+		}
+		if it.Seq == 0 {
+			var doc document
+			if err := json.Unmarshal(plain, &doc); err != nil || doc.Session.ID != it.Session || !doc.Session.State.Valid() {
+				d.log.Warn("history document not read", "session", it.Session, "error", err)
+				continue
+			}
+			doc.Session.Mine = false
+			docs[it.Session] = &store.Row{Session: doc.Session, ConsoleKey: doc.ConsoleKey, HostKey: doc.HostKey}
+			continue
+		}
+		e, err := journal.Parse(plain)
+		if err != nil || e.Session != it.Session || e.Seq != it.Seq || [32]byte(e.Hash) != [32]byte(it.Hash) {
+			d.log.Warn("history entry not read", "session", it.Session, "entry", it.Seq, "error", err)
+			continue
+		}
+		entries[it.Session] = append(entries[it.Session], e)
+	}
+	for _, id := range order {
+		err := st.PutRemote(ctx, id, docs[id], entries[id])
+		if fault.KindOf(err) == fault.NotFound {
+			// Its document comes later: a newer one took the place of the one that was
+			// before these entries. A row for them, until then.
+			row := store.Row{Session: session.Session{ID: id, State: session.Ended, Created: entries[id][0].At}}
+			if s := entries[id][0].SignatureOf(journal.Console); s != nil {
+				row.ConsoleKey = s.Key
+			}
+			err = st.PutRemote(ctx, id, &row, entries[id])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SyncNow synchronises the company's history soon, instead of at the next
+// minute.
+func (d *Desk) SyncNow() { d.syncSoon() }

@@ -318,7 +318,8 @@ func (s *Store) Unsent(ctx context.Context, now time.Time, wait time.Duration, s
 }
 
 func (s *Store) unsent(ctx context.Context, now time.Time, wait time.Duration, sessions, limit int) ([]Unsent, error) {
-	const due = "(sent < 2 AND json_array_length(signatures) > 1 OR sent = 0 AND at < ?)"
+	// Nobody signs any more what comes after the end.
+	const due = "(sent < 2 AND json_array_length(signatures) > 1 OR sent = 0 AND (at < ? OR session IN (SELECT id FROM session WHERE state IN ('ended', 'removed', 'unconfirmed'))))"
 	before := now.Add(-wait).UnixMicro()
 	rs, err := s.db.QueryContext(ctx, `SELECT id FROM session WHERE origin = 'here' AND (sent IS NULL OR id IN (SELECT session FROM entry WHERE `+due+` AND sent < 2)) ORDER BY created LIMIT ?`, before, sessions)
 	if err != nil {

@@ -86,6 +86,7 @@ func New(cfg Config) *API {
 	a.mux.Handle("POST "+b+"/host/{id}/removed", a.proved(a.removed))
 	a.mux.Handle("GET "+b+"/host/{id}/ice", a.proved(a.iceHost))
 	a.people()
+	a.history()
 	a.mux.HandleFunc(b+"/", func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w, fault.New(fault.NotFound, "api", "The server does not know this request.", "Console and server may have different versions."))
 	})

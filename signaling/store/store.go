@@ -235,6 +235,7 @@ type Update func(s *Session) (kind string, detail any, err error)
 // read.
 type Store interface {
 	PeopleStore
+	HistoryStore
 
 	// CreateAdmin adds a profile with the given password hash, making its
 	// company if none has that name. ErrConflict: the address is taken.
