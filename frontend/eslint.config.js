@@ -8,7 +8,7 @@ const tier = (files, patterns) => ({
   ignores: ['**/*.test.ts'], // a test may take its states from the scripted native side
   rules: { 'no-restricted-imports': ['error', { patterns }] },
 })
-const features = ['sessions', 'remote', 'history', 'settings', 'welcome']
+const features = ['sessions', 'remote', 'history', 'settings', 'welcome', 'team', 'account']
 const noWails = {
   group: ['**/wailsjs/**', '#backend', '**/lib/backend/real', '**/lib/backend/real.ts', '**/backend/fake/**'],
   message: 'Only main.ts chooses the native side; ask for the Backend interface instead.',

@@ -100,6 +100,8 @@ type Services struct {
 	Remote   *Remote
 	Mail     *Mail
 	History  *History
+	Team     *Team
+	Account  *Account
 }
 
 // New makes the services over a desk. doctor gives the checks of the system;
@@ -107,13 +109,13 @@ type Services struct {
 func New(d *desk.Desk, win Window, about About, doctor func() []Check) Services {
 	return Services{
 		Shell: &Shell{desk: d, win: win, about: about, doctor: doctor}, Setup: &Setup{d}, Sessions: &Sessions{d},
-		Remote: &Remote{d}, Mail: &Mail{d}, History: &History{desk: d, win: win},
+		Remote: &Remote{d}, Mail: &Mail{d}, History: &History{desk: d, win: win}, Team: &Team{d}, Account: &Account{d},
 	}
 }
 
 // Bind returns the services in the form Wails takes.
 func (s Services) Bind() []any {
-	return []any{s.Shell, s.Setup, s.Sessions, s.Remote, s.Mail, s.History}
+	return []any{s.Shell, s.Setup, s.Sessions, s.Remote, s.Mail, s.History, s.Team, s.Account}
 }
 
 // Snapshot returns what the page shows now.
@@ -211,14 +213,6 @@ func (s *Setup) UseServer(url string) error {
 		return err
 	}
 	return crossed(s.desk.UseServer(url))
-}
-
-// SignIn signs in at the chosen server.
-func (s *Setup) SignIn(in SignIn) error {
-	if err := bounded(1024, in.Email, in.Password, in.TOTP); err != nil {
-		return err
-	}
-	return crossed(s.desk.SignIn(strings.TrimSpace(in.Email), in.Password, strings.TrimSpace(in.TOTP)))
 }
 
 // SignOut forgets the sign-in.

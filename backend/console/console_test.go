@@ -64,11 +64,13 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 	s, _ := services(t)
 	want := map[string]string{
 		"Shell":    "About CopyText DismissNotice Doctor Fullscreen Quit SetAppearance SetLanguage Snapshot",
-		"Setup":    "SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
-		"Sessions": "Again Cancel Choose CopyLink Correct Create End NewCode OpenMailProgram Preview PutAway Reboot Resend SendMail TakeOver",
+		"Setup":    "Join Leave Look SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
+		"Sessions": "Again Cancel Choose CopyLink Correct Create End EndOf NewCode OpenMailProgram Preview PutAway Reboot Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save StopTest Test",
 		"History":  "AddTag CancelExport CheckReceipt Export ExportProgress Facets List Marks Open RemoveTag SetNote Timeline",
+		"Team":     "Again Audit Change Consoles Invite OpenMailProgram People Policy ResetPassword ResetTOTP RevokeConsole RevokeInvitation SetDisabled SetPolicy VerifyAudit",
+		"Account":  "BeginTOTP ChangePassword ConfirmTOTP Consoles Kept NewRecoveryCodes RemoveTOTP RevokeConsole",
 	}
 	for _, b := range s.Bind() {
 		ty := reflect.TypeOf(b)
@@ -86,6 +88,8 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 	}
 }
 
+func only[T any](_ T, err error) error { return err }
+
 func TestErrorsCrossAsJSON(t *testing.T) {
 	s, _ := services(t)
 	long := strings.Repeat("x", 100_000)
@@ -102,7 +106,24 @@ func TestErrorsCrossAsJSON(t *testing.T) {
 		"test mail":    s.Mail.Test("x"),
 		"choose":       s.Sessions.Choose("a", "b"),
 		"display":      s.Remote.SelectDisplay("a", 1),
-		"sign in":      s.Setup.SignIn(console.SignIn{Email: "a@b.de", Password: "x"}),
+		"sign in":      only(s.Setup.SignIn(console.SignIn{Email: "a@b.de", Password: "x"})),
+		"join":         s.Setup.Join(console.Join{Password: long}),
+		"join early":   s.Setup.Join(console.Join{Password: "x"}),
+		"look":         only(s.Setup.Look("what is this")),
+		"look alone":   only(s.Setup.Look("0000-00000-00000-00000-0")),
+		"leave":        s.Setup.Leave(),
+		"end of":       s.Sessions.EndOf("nope"),
+		"people":       only(s.Team.People()),
+		"consoles":     only(s.Team.Consoles(long)),
+		"invite":       only(s.Team.Invite("a@b.de", desk.PersonForm{Rights: []string{"fly"}})),
+		"many roles":   only(s.Team.Invite("a@b.de", desk.PersonForm{Roles: make([]string, 100)})),
+		"change":       s.Team.Change("x", desk.PersonForm{Name: long}),
+		"policy":       s.Team.SetPolicy(desk.Policy{Rights: []string{"fly"}}),
+		"audit":        only(s.Team.Audit(desk.AuditQuery{Kind: long})),
+		"mail person":  s.Team.OpenMailProgram("x"),
+		"totp":         only(s.Account.BeginTOTP(console.Proof{Password: long})),
+		"password":     s.Account.ChangePassword("a", "b"),
+		"my consoles":  only(s.Account.Consoles()),
 		"not embedded": s.Setup.UseThisComputer(),
 		"lan":          s.Setup.SetLAN(true, "1.2.3.4"),
 	} {

@@ -30,6 +30,7 @@ import (
 // Signaling is the console's side of the signaling server; *rendezvous.Client
 // implements it. Its methods are called from many goroutines.
 type Signaling interface {
+	Directory
 	SignIn(context.Context, rendezvous.SignIn) (rendezvous.Profile, error)
 	SignOut(context.Context) error
 	SignedIn() bool
@@ -179,6 +180,10 @@ type Desk struct {
 	local     bool // the server is on this computer or network: loopback candidates are wanted
 	health    rendezvous.Health
 	profile   *rendezvous.Profile
+	company   *rendezvous.Company // of the profile; nil: not read yet
+	signedOut *SignedOut          // why the person has to sign in again
+	joining   string              // the one-time code that was looked at
+	handOut   *handOut
 	limits    Limits
 	live      map[grant.ID]*live
 	foreign   map[grant.ID]rendezvous.Session

@@ -346,9 +346,18 @@ func (d *Desk) disconnectServer() {
 func (d *Desk) serve(ctx context.Context, sig Signaling, kind string) {
 	wait := 200 * time.Millisecond
 	for first := true; ; first = false {
+		was := sig.SignedIn()
 		p, err := d.enter(ctx, sig, kind)
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil && p.Enrol {
+			d.post(func() {
+				if d.sig == sig {
+					d.profile, d.phase, d.server.Online = &p, PhaseEnrol, true
+				}
+			})
+			return // Kept goes on
 		}
 		if err == nil {
 			d.post(func() { d.entered(sig, p) })
@@ -357,9 +366,13 @@ func (d *Desk) serve(ctx context.Context, sig Signaling, kind string) {
 		k := fault.KindOf(err)
 		if k == fault.SignedOut {
 			d.post(func() {
-				if d.sig == sig {
-					d.phase, d.profile, d.server.Online = PhaseSignIn, nil, true
+				if d.sig != sig || d.phase == PhaseReady || d.phase == PhaseEnrol {
+					return // a person was faster
 				}
+				if was && d.cachedProfile() {
+					d.outOf(d.profile.Email)
+				}
+				d.phase, d.profile, d.server.Online = PhaseSignIn, nil, true
 			})
 			return // SignIn goes on
 		}
@@ -417,34 +430,19 @@ func (d *Desk) enter(ctx context.Context, sig Signaling, kind string) (rendezvou
 	return sig.SignIn(ctx, rendezvous.SignIn{Email: a.Email, Password: a.Password, ConsoleName: computerName()})
 }
 
-// SignIn signs in at the chosen server.
+// SignIn signs in at the chosen server. totp may be empty, or a one-time or
+// recovery code; see NeedsCode.
 func (d *Desk) SignIn(email, password, totp string) error {
-	var sig Signaling
 	if err := d.look(func() error {
-		if d.phase != PhaseSignIn || d.sig == nil {
+		if d.phase != PhaseSignIn {
 			return notReady()
 		}
-		sig = d.sig
 		return nil
 	}); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(d.ctx, serverTimeout)
-	defer cancel()
-	p, err := sig.SignIn(ctx, rendezvous.SignIn{Email: email, Password: password, TOTP: totp, ConsoleName: computerName()})
-	if err != nil {
-		return err
-	}
-	return d.do(func() error {
-		if d.sig != sig {
-			return errClosed
-		}
-		gone := make(chan struct{})
-		sctx, cancel := context.WithCancel(d.ctx)
-		d.stopSrv, d.srvGone = cancel, gone
-		d.entered(sig, p)
-		d.wg.Go(func() { defer close(gone); d.carry(sctx, sig) })
-		return nil
+	return d.signInBy(func(ctx context.Context, s Signaling) (rendezvous.Profile, error) {
+		return s.SignIn(ctx, rendezvous.SignIn{Email: email, Password: password, TOTP: totp, ConsoleName: computerName()})
 	})
 }
 
@@ -476,7 +474,8 @@ func (d *Desk) SignOut() error {
 		if err := d.store.SetSetting(d.ctx, "server", ""); err != nil {
 			return err
 		}
-		d.phase, d.profile, d.server, d.limits = PhaseWelcome, nil, Server{}, Limits{}
+		d.phase, d.profile, d.company, d.server, d.limits = PhaseWelcome, nil, nil, Server{}, Limits{}
+		d.signedOut, d.handOut = nil, nil
 		d.foreign = map[grant.ID]rendezvous.Session{}
 		return nil
 	})
@@ -548,6 +547,7 @@ func (d *Desk) carry(ctx context.Context, sig Signaling) {
 	again := time.NewTicker(refreshEvery)
 	defer again.Stop()
 	d.refresh(ctx, sig)
+	d.readSelf(ctx, sig)
 	online := false
 	for {
 		select {
@@ -575,6 +575,7 @@ func (d *Desk) carry(ctx context.Context, sig Signaling) {
 			})
 		case <-again.C:
 			d.refresh(ctx, sig)
+			d.readSelf(ctx, sig)
 		case <-ctx.Done():
 			return
 		}
@@ -594,7 +595,11 @@ func (d *Desk) event(e rendezvous.ConsoleEvent) {
 		d.offline(e.Fault)
 		if d.server.Kind == "remote" && d.stopSrv != nil {
 			d.stopSrv()
-			d.phase, d.profile, d.mailbox = PhaseSignIn, nil, nil
+			if d.profile != nil {
+				d.outOf(d.profile.Email)
+			}
+			d.phase, d.profile, d.company, d.mailbox = PhaseSignIn, nil, nil, nil
+			d.foreign = map[grant.ID]rendezvous.Session{}
 			d.server.Online = true
 			return
 		}
@@ -615,6 +620,10 @@ func (d *Desk) refresh(ctx context.Context, sig Signaling) {
 	rctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	list, err := sig.Sessions(rctx)
+	if errors.Is(err, rendezvous.ErrEnrol) {
+		d.post(func() { d.mustEnrol(sig) })
+		return
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			d.log.Info("sessions not read", "error", err)

@@ -42,11 +42,9 @@ func (d *Desk) snapshot() Snapshot {
 	if d.server.Kind == "embedded" && d.cfg.LANAddresses != nil {
 		s.Server.LANAddresses = d.lanAddresses()
 	}
-	if p := d.profile; p != nil {
-		s.Profile = &Profile{ID: p.ID, Name: p.Name, Email: p.Email, Company: p.Company, Roles: slices.Clone(p.Roles)}
-		if s.Profile.Roles == nil {
-			s.Profile.Roles = []string{}
-		}
+	s.SignedOut, s.Offered = d.signedOut, session.Names(implemented)
+	if d.profile != nil {
+		s.Profile = d.showProfile()
 	}
 	for _, l := range d.live {
 		if !l.row.Session.Put && (!l.row.Session.State.Over() || !l.before) {
@@ -62,6 +60,25 @@ func (d *Desk) snapshot() Snapshot {
 		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), strings.Compare(a.ID, b.ID))
 	})
 	return s
+}
+
+// implemented are the rights for which this version has something to show.
+const implemented = grant.View | grant.Control | grant.Clipboard
+
+func (d *Desk) showProfile() *Profile {
+	p := d.profile
+	out := &Profile{
+		ID: p.ID, Name: p.Name, Email: p.Email, Company: p.Company, Roles: orEmpty(slices.Clone(p.Roles)), Rights: session.Names(p.Rights),
+		TOTP: p.TOTP, MustTOTP: p.MustTOTP, Recovery: p.Recovery, Local: p.Local, Mail: p.Mail, Contacts: []Contact{},
+	}
+	out.CompanyRights = out.Rights
+	if c := d.company; c != nil {
+		out.CompanyRights = session.Names(c.Rights)
+		for _, x := range c.Contacts {
+			out.Contacts = append(out.Contacts, Contact{Name: x.Name, Role: x.Role})
+		}
+	}
+	return out
 }
 
 // lanAddresses asks the system seldom.
@@ -86,6 +103,8 @@ func (d *Desk) showForeign(f rendezvous.Session) Session {
 		out.ExpiresAt = ms(f.Expires)
 	}
 	out.Presence, out.PresenceSince = d.serverPresence(&f)
+	out.Elsewhere = d.own(f)
+	out.Verbs.End = session.State(f.State).Live() && (out.Elsewhere || d.lead())
 	return out
 }
 

@@ -39,6 +39,7 @@ const (
 	PhaseWelcome  = "welcome" // no server chosen yet
 	PhaseUnlock   = "unlock"  // the vault needs the person
 	PhaseSignIn   = "signin"
+	PhaseEnrol    = "enrol" // signed in; a second step must be set up before anything else
 	PhaseReady    = "ready"
 	PhaseFatal    = "fatal"
 )
@@ -46,20 +47,24 @@ const (
 // Snapshot is everything the page shows, at one moment. The page computes no
 // state. All times are unix milliseconds.
 type Snapshot struct {
-	Rev      int64     `json:"rev"`
-	Phase    string    `json:"phase"`
-	Fatal    *Fault    `json:"fatal,omitempty"`
-	Version  string    `json:"version"`
-	Lab      bool      `json:"lab"`
-	Server   Server    `json:"server"`
-	Vault    Vault     `json:"vault"`
-	Profile  *Profile  `json:"profile,omitempty"`
-	Limits   Limits    `json:"limits"`
-	Sessions []Session `json:"sessions"`
-	Notices  []Notice  `json:"notices"`
-	Mail     MailInfo  `json:"mail"`
-	Settings Settings  `json:"settings"`
-	UI       *UI       `json:"ui,omitempty"`
+	Rev     int64    `json:"rev"`
+	Phase   string   `json:"phase"`
+	Fatal   *Fault   `json:"fatal,omitempty"`
+	Version string   `json:"version"`
+	Lab     bool     `json:"lab"`
+	Server  Server   `json:"server"`
+	Vault   Vault    `json:"vault"`
+	Profile *Profile `json:"profile,omitempty"`
+	// SignedOut says why the person has to sign in again, where it was not their
+	// own doing.
+	SignedOut *SignedOut `json:"signedOut,omitempty"`
+	Offered   []string   `json:"offered"` // rights that this version implements
+	Limits    Limits     `json:"limits"`
+	Sessions  []Session  `json:"sessions"`
+	Notices   []Notice   `json:"notices"`
+	Mail      MailInfo   `json:"mail"`
+	Settings  Settings   `json:"settings"`
+	UI        *UI        `json:"ui,omitempty"`
 	// Clock is to be added to this computer's time, in ms, to get the time by
 	// which sessions end; 0 where its clock is right.
 	Clock int64 `json:"clock,omitempty"`
@@ -92,13 +97,33 @@ type Vault struct {
 	Sealed bool `json:"sealed"`
 }
 
-// Profile is who is signed in.
+// Profile is who is signed in. Rights are names as session.Names writes them.
 type Profile struct {
-	ID      string   `json:"id"`
-	Name    string   `json:"name"`
-	Email   string   `json:"email"`
-	Company string   `json:"company"`
-	Roles   []string `json:"roles"`
+	ID            string    `json:"id"`
+	Name          string    `json:"name"`
+	Email         string    `json:"email"`
+	Company       string    `json:"company"`
+	Roles         []string  `json:"roles"`
+	Rights        []string  `json:"rights"`        // what new sessions get
+	CompanyRights []string  `json:"companyRights"` // the most that anybody of the company gets
+	TOTP          bool      `json:"totp"`
+	MustTOTP      bool      `json:"mustTotp"`
+	Recovery      int       `json:"recovery"` // recovery codes left
+	Local         bool      `json:"local"`
+	Mail          string    `json:"mail"` // who sends invitations: "console" or "server"
+	Contacts      []Contact `json:"contacts"`
+}
+
+// Contact is whom to ask: an admin or a lead of the company.
+type Contact struct {
+	Name string `json:"name"`
+	Role string `json:"role"` // "admin" or "lead"
+}
+
+// SignedOut is a sign-in that ended from elsewhere.
+type SignedOut struct {
+	Fault Fault  `json:"fault"`
+	Email string `json:"email"`
 }
 
 // Usage is how many places are taken.
@@ -156,7 +181,8 @@ type Session struct {
 	ID              string        `json:"id"`
 	Label           string        `json:"label"`
 	Mine            bool          `json:"mine"`
-	Again           bool          `json:"again"` // to go on with here: the customer confirms by a fresh code
+	Elsewhere       bool          `json:"elsewhere"` // of the same person, at another console
+	Again           bool          `json:"again"`     // to go on with here: the customer confirms by a fresh code
 	Technician      string        `json:"technician"`
 	Customer        Customer      `json:"customer"`
 	State           string        `json:"state"`

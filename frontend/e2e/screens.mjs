@@ -6,7 +6,7 @@ const key = (...keys) => async (page) => {
   }
 }
 const section = (name) => async (page) => {
-  await page.keyboard.press('3')
+  await page.keyboard.press(',')
   await page.getByRole('navigation', { name: /Parts of the settings|Teile der Einstellungen/ }).getByRole('button').nth(name).click()
 }
 const invite = async (page) => {
@@ -18,11 +18,57 @@ const invite = async (page) => {
   await page.locator('article dd').first().waitFor()
 }
 
+const code = async (page) => {
+  await page.locator('input[type=email]').fill('lead@contoso.example')
+  await page.locator('input[type=password]').fill('correct horse battery')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: /One more step|Noch ein Schritt/ }).waitFor()
+}
+const join = async (page, oneTime) => {
+  await page.getByRole('button', { name: /I have an invitation|Ich habe eine Einladung/ }).click()
+  if (!oneTime) return
+  await page.locator('input').fill(oneTime)
+  await page.keyboard.press('Enter')
+  await page.locator('input[autocomplete=new-password]').waitFor()
+}
+const enrol = async (page) => {
+  await page.locator('input[type=password]').fill('correct horse battery')
+  await page.keyboard.press('Enter')
+  await page.locator('figure svg').waitFor()
+}
+const company = (page) => page.getByRole('radio', { name: /^(Company|Firma)$/ }).check({ force: true })
+const full = async (page) => {
+  await page.keyboard.press('n')
+  await page.locator('input').first().fill('anna@example.org')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: /Copy link|Link kopieren/ }).click()
+  await page.getByText(/Ask Tom|Tom Brandt/).first().waitFor()
+}
+const team = (...then) => async (page) => {
+  await page.keyboard.press('3')
+  await page.locator('table').waitFor()
+  for (const name of then) await page.getByRole('button', { name }).first().click()
+}
+const tab = (n) => async (page) => {
+  await page.keyboard.press('3')
+  await page.getByRole('navigation', { name: /Parts of the team|Teile der Teamseite/ }).getByRole('button').nth(n).click()
+  await page.locator('form, table').first().waitFor()
+}
+
 export const screens = [
   { name: 'starting', query: 'fake=starting' },
   { name: 'fatal', query: 'fake=fatal' },
   { name: 'welcome', query: 'fake=welcome' },
   { name: 'signin', query: 'fake=signin' },
+  { name: 'revoked', query: 'fake=revoked' },
+  { name: 'signin-code', query: 'fake=signin', to: code },
+  { name: 'signin-recovery', query: 'fake=signin', to: async (page) => { await code(page); await page.getByRole('button', { name: /phone is not here|Telefon ist nicht/ }).click() } },
+  { name: 'join', query: 'fake=signin', to: (page) => join(page, '') },
+  { name: 'join-invited', query: 'fake=signin', to: (page) => join(page, 'https://help.contoso.example/join#7QK2M-9XAH4-TC0ZR-DW8NE') },
+  { name: 'join-reset', query: 'fake=signin', to: (page) => join(page, 'RESET-7QK2M-9XAH4-TC0ZR-DW8NE') },
+  { name: 'enrol', query: 'fake=enrol' },
+  { name: 'enrol-scan', query: 'fake=enrol', to: enrol },
+  { name: 'enrol-codes', query: 'fake=enrol', to: async (page) => { await enrol(page); await page.locator('input').fill('123456'); await page.keyboard.press('Enter'); await page.locator('ol').waitFor() } },
   { name: 'unlock', query: 'fake=unlock' },
   { name: 'nokeyring', query: 'fake=nokeyring' },
   { name: 'empty', query: 'fake=empty' },
@@ -72,16 +118,26 @@ export const screens = [
   { name: 'history', query: 'fake=many', to: key('2') },
   { name: 'history-open', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: 'Anna Weber' }).first().click() } },
   { name: 'history-empty', query: 'fake=empty', to: key('2') },
-  { name: 'history-three', query: 'fake=three', to: key('2') },
-  { name: 'history-huge', query: 'fake=huge', to: async (page) => { await page.keyboard.press('2'); await page.getByText(/100[.,]000/).waitFor(); await page.getByRole('table').hover(); await page.mouse.wheel(0, 2_400_000); await page.getByText('Anna Weber').first().waitFor() } },
-  { name: 'history-none', query: 'fake=many', to: key('2', '/', 'x', 'q', 'z') },
-  { name: 'history-filtered', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: /^(State|Zustand)$/ }).click(); await page.getByRole('menuitemcheckbox').nth(1).click(); await page.getByRole('button', { name: /^(Contains|Enthält)$/ }).click(); await page.getByRole('menuitemcheckbox').first().click() } },
-  { name: 'history-waiting', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: 'Jonas Kim' }).first().click() } },
-  { name: 'history-tampered', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: 'Lea Sommer' }).first().click() } },
-  { name: 'history-time', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: /^(Time|Zeit)$/ }).click(); await page.getByRole('menuitemcheckbox').last().click() } },
-  { name: 'history-receipt', query: 'fake=many', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: /^(Export|Exportieren)$/ }).click(); await page.getByRole('menuitem').last().click() } },
-  { name: 'history-exporting', query: 'fake=huge', to: async (page) => { await page.keyboard.press('2'); await page.getByRole('button', { name: /^(Export|Exportieren)$/ }).click(); await page.getByRole('menuitem').first().click(); await page.getByRole('progressbar').waitFor() } },
-  { name: 'history-offline', query: 'fake=offline', to: key('2') },
+  { name: 'lead-mine', query: 'fake=lead' },
+  { name: 'lead-company', query: 'fake=lead', to: company },
+  { name: 'lead-end', query: 'fake=lead', to: async (page) => { await company(page); await page.getByRole('button', { name: /(End|Beenden): Lea/ }).click() } },
+  { name: 'limit-company', query: 'fake=companyfull', to: full },
+  { name: 'limit-lead', query: 'fake=lead', to: async (page) => { await page.evaluate(() => window.daypassFake.change((s) => { s.limits.company.used = 5; s.limits.mine.used = 0; s.sessions = s.sessions.filter((x) => !x.mine && !x.elsewhere) })); await page.keyboard.press('n') } },
+  { name: 'session-entitled', query: 'fake=technician', to: key('o') },
+  { name: 'team', query: 'fake=team', to: team() },
+  { name: 'team-lead', query: 'fake=lead', to: team('Tom Brandt') },
+  { name: 'team-alone', query: 'fake=alone', to: team() },
+  { name: 'team-person', query: 'fake=team', to: team('Tom Brandt') },
+  { name: 'team-changed', query: 'fake=team', to: async (page) => { await team('Tom Brandt')(page); await page.getByRole('checkbox', { name: 'Lead' }).click() } },
+  { name: 'team-disable', query: 'fake=team', to: team('Tom Brandt', /^(Deactivate|Abschalten)$/) },
+  { name: 'team-invite', query: 'fake=team', to: team(/Invite a colleague|Jemanden einladen/) },
+  { name: 'team-passon', query: 'fake=team', to: team(/^(New link|Neuer Link)/) },
+  { name: 'team-policy', query: 'fake=team', to: tab(1) },
+  { name: 'team-policy-mail', query: 'fake=team', to: async (page) => { await tab(1)(page); await page.getByRole('radio').nth(1).check(); await page.keyboard.press('Enter') } },
+  { name: 'team-audit', query: 'fake=team', to: async (page) => { await tab(2)(page); await page.getByRole('button', { name: /^(Verify|Prüfen)$/ }).click() } },
+  { name: 'account', query: 'fake=team', to: section(0) },
+  { name: 'account-technician', query: 'fake=technician', to: section(0) },
+  { name: 'account-password', query: 'fake=team', to: async (page) => { await section(0)(page); await page.getByRole('button', { name: /Change password|Passwort ändern/ }).click() } },
   { name: 'settings-profile', query: 'fake=many', to: section(0) },
   { name: 'settings-mail', query: 'fake=many', to: section(1) },
   { name: 'settings-mail-none', query: 'fake=many', to: async (page) => { await section(1)(page); await page.locator('label').filter({ hasText: /^\s*(None|Keine)\s*$/ }).first().click() } },

@@ -51,10 +51,6 @@ type win struct {
 	closed atomic.Bool
 }
 
-// turn is taken by who uses the clipboard in this process: without a window of
-// its own, the system does not tell one thread of a process from another.
-var turn = make(chan struct{}, 1)
-
 // open runs f with the clipboard open. Another program may hold it for a
 // moment, so it is tried until ctx ends, at most a second. The clipboard
 // belongs to a thread.
@@ -62,16 +58,10 @@ func (w *win) open(ctx context.Context, f func() error) error {
 	if w.closed.Load() {
 		return errClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	select {
-	case turn <- struct{}{}:
-		defer func() { <-turn }()
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Conflict, "clipboard", "Another program holds the customer's clipboard.", "Try again.")
-	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	for {
 		ok, _, err := procOpen.Call(0)
 		if ok != 0 {

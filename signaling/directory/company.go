@@ -16,10 +16,29 @@ import (
 
 func (d *Directory) policyOf(ctx context.Context, c store.Company) (protocol.Company, error) {
 	_, used, err := d.cfg.Store.Usage(ctx, c.ID, grant.ID{})
+	if err != nil {
+		return protocol.Company{}, stored("company.get", err)
+	}
+	contacts, err := d.contacts(ctx, c.ID)
 	return protocol.Company{
-		Name: c.Name, MaxSessions: c.MaxSessions, MaxPerProfile: c.MaxPerProfile, Rights: c.Rights, Offered: Offered,
+		Contacts: contacts, Name: c.Name, MaxSessions: c.MaxSessions, MaxPerProfile: c.MaxPerProfile, Rights: c.Rights, Offered: Offered,
 		TOTP: totpPolicy(c), Mail: mailPolicy(c), Used: used,
 	}, stored("company.get", err)
+}
+
+// contacts are the company's admins and leads, by name: whoever is refused
+// something is told whom to ask.
+func (d *Directory) contacts(ctx context.Context, company grant.ID) ([]protocol.Contact, error) {
+	list, err := d.cfg.Store.People(ctx, company, d.Now())
+	out := []protocol.Contact{}
+	for _, p := range list {
+		for _, role := range []string{protocol.RoleAdmin, protocol.RoleLead} {
+			if !p.Disabled && !p.Local && p.HasRole(role) && len(out) < protocol.MaxContacts {
+				out = append(out, protocol.Contact{Name: p.Name, Role: role})
+			}
+		}
+	}
+	return out, err
 }
 
 // Company returns the policy of a's company.

@@ -7,14 +7,12 @@
 package bindings
 
 import (
-	"bufio"
 	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,82 +20,73 @@ import (
 )
 
 func TestPageAgainstTheRealConsole(t *testing.T) {
+	b := newBench(t, "bindings")
+	b.drive("drive.mjs", b.console("here"), b.console("elsewhere"))
+}
+
+// An admin, a colleague who is invited, and what the one does about the other.
+func TestPeopleAgainstTheRealConsoles(t *testing.T) {
+	b := newBench(t, "people")
+	b.drive("people.mjs", b.console("admin"), b.console("colleague"))
+}
+
+// bench is a desk with a server of a company.
+type bench struct {
+	t        *testing.T
+	desk     *desk.Desk
+	top, bin string
+	address  string // of the server
+	who      struct {
+		Email, Password string
+		TOTPSeed        string `json:"totp_seed"`
+	}
+}
+
+func newBench(t *testing.T, name string) *bench {
+	t.Helper()
 	top, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), "daypass-dev")
-	cmd := exec.Command("go", "build", "-tags", "dev,desktop,webkit2_41", "-o", bin, ".")
+	b := &bench{t: t, top: top, bin: filepath.Join(t.TempDir(), "daypass-dev"), address: free(t)}
+	cmd := exec.Command("go", "build", "-tags", "dev,desktop,webkit2_41", "-o", b.bin, ".")
 	cmd.Dir = top
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	d := desk.New(t, desk.Options{Name: "bindings", Width: 1280, Height: 800, Bus: true})
-	post := filepath.Join(t.TempDir(), "smtpd")
-	if b, err := exec.Command("go", "build", "-o", post, "daypass/test/smtpd/cmd").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
-	mails := t.TempDir()
-	cert := filepath.Join(mails, "ca.pem")
-	port := mailServer(t, post, "--dir", mails, "--cert", cert, "--user", "mia", "--password", "right")
-	console := func(name string) string {
-		address := free(t)
-		d.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(d.Home, name), "SSL_CERT_FILE=" + cert}, nil, nil, bin)
-		answers(d, "the development server", "http://"+address+"/")
-		return "http://" + address + "/"
-	}
+	b.desk = desk.New(t, desk.Options{Name: name, Width: 1280, Height: 800, Bus: true})
 	server := filepath.Join(top, "build", "bin", "daypass-signaling")
 	data := t.TempDir()
 	out, err := exec.Command(server, "admin", "create", "--data", data, "--email", "tess@example.org", "--name", "Mia Roth", "--company", "Contoso IT").Output()
 	if err != nil {
 		t.Fatalf("admin create: %v (make bindings builds it)", err)
 	}
-	var who struct {
-		Email, Password string
-		TOTPSeed        string `json:"totp_seed"`
-	}
-	if err := json.Unmarshal(out, &who); err != nil {
+	if err := json.Unmarshal(out, &b.who); err != nil {
 		t.Fatalf("admin create printed %q: %v", out, err)
 	}
-	address := free(t)
-	d.Start(server, "serve", "--data", data, "--listen", address)
-	answers(d, "the signaling server", "http://"+address+"/healthz")
-
-	here, elsewhere := console("here"), console("elsewhere")
-	drive := exec.Command("node", "drive.mjs", here, elsewhere, "http://"+address, who.Email, who.Password, who.TOTPSeed)
-	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"), "SMTP_PORT="+port, "SMTP_MAILS="+mails)
-	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
-	if err := drive.Run(); err != nil {
-		t.Fatalf("the page against the real console: %v; screen: %s", err, d.Save("failed"))
-	}
+	b.desk.Start(server, "serve", "--data", data, "--listen", b.address)
+	answers(b.desk, "the signaling server", "http://"+b.address+"/healthz")
+	return b
 }
 
-// mailServer runs the mail server of the tests and returns its port; it ends
-// with the test.
-func mailServer(t *testing.T, args ...string) string {
-	t.Helper()
-	c := exec.Command(args[0], args[1:]...)
-	c.Stderr = os.Stderr
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+// console starts one with a profile of its own and returns where its page is.
+func (b *bench) console(name string) string {
+	b.t.Helper()
+	address := free(b.t)
+	b.desk.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(b.top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(b.desk.Home, name)}, nil, nil, b.bin)
+	answers(b.desk, "the development server", "http://"+address+"/")
+	return "http://" + address + "/"
+}
+
+// drive runs a journey.
+func (b *bench) drive(journey string, consoles ...string) {
+	b.t.Helper()
+	drive := exec.Command("node", append(append([]string{journey}, consoles...), "http://"+b.address, b.who.Email, b.who.Password, b.who.TOTPSeed)...)
+	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
+	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
+	if err := drive.Run(); err != nil {
+		b.t.Fatalf("%s: %v; screen: %s", journey, err, b.desk.Save("failed"))
 	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Process.Signal(os.Interrupt); err != nil {
-			t.Error(err)
-		}
-		if err := c.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	port, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(port)
 }
 
 // free is an address of this computer that nobody listens at.

@@ -188,6 +188,15 @@ type RecoveryCodes struct {
 	Codes []string `json:"codes"`
 }
 
+// Contact is whom a colleague may ask: an admin or a lead.
+type Contact struct {
+	Name string `json:"name"`
+	Role string `json:"role"` // RoleAdmin or RoleLead; an admin who is a lead, too, is there twice
+}
+
+// MaxContacts bounds Company.Contacts.
+const MaxContacts = 16
+
 // Company is the company's policy.
 type Company struct {
 	Name          string       `json:"name"`
@@ -198,6 +207,7 @@ type Company struct {
 	TOTP          string       `json:"totp"`            // TOTPLeads or TOTPEveryone
 	Mail          string       `json:"mail"`            // MailConsole or MailServer
 	Used          int          `json:"used"`            // places taken now; read only
+	Contacts      []Contact    `json:"contacts"`        // by name, MaxContacts at most; read only
 }
 
 // SetCompany is the body of POST Base/company; it answers Company. Nil leaves

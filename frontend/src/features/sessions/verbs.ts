@@ -31,7 +31,7 @@ export function sessionVerbs(app: App, s: Session): { id: string; label: string;
   if (verbs.putAway) list.push({ id: 'away', label: t().verbs.putAway, key: 'p', main: true, run: () => void app.putAway(s) })
   if (verbs.reboot) list.push({ id: 'reboot', label: t().reboot.verb, key: 'w', run: () => (app.rebooting = s.id) })
   if (verbs.cancel) list.push({ id: 'cancel', label: t().verbs.cancel, key: 'x', danger: true, main: true, run: () => (app.cancelling = s.id) })
-  if (verbs.end) list.push({ id: 'end', label: t().verbs.end, key: 'e', danger: true, run: () => (app.ending = s.id) })
+  if (verbs.end) list.push({ id: 'end', label: t().verbs.end, key: 'e', danger: true, run: () => (s.mine ? (app.ending = s.id) : (app.endingOf = s)) })
   return list
 }
 

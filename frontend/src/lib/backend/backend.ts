@@ -1,22 +1,32 @@
-import type { HistoryBackend } from './history'
 import type {
   AboutInfo,
   Appearance,
+  AuditPage,
+  AuditQuery,
+  AuditVerdict,
   Check,
+  ConsoleInfo,
+  Enrolment,
   Fault,
+  HistoryRow,
   Invitee,
+  JoinInfo,
   Language,
   MailSettings,
+  OneTime,
+  People,
+  PersonForm,
+  Policy,
   Preview,
+  Proof,
   RemoteStats,
   Session,
   Snapshot,
   Ticket,
+  Timeline,
 } from './types'
 
 export type * from './types'
-export type * from './history'
-export { everything } from './history'
 
 /** Everything the page may ask of the native side. Every promise rejects with a BackendError and nothing else. */
 export interface Backend {
@@ -35,7 +45,14 @@ export interface Backend {
   setup: {
     useThisComputer(): Promise<void>
     useServer(url: string): Promise<void>
-    signIn(with_: { email: string; password: string; totp: string }): Promise<void>
+    /** Resolves to what is still needed: nothing, or the code of the second step. */
+    signIn(with_: { email: string; password: string; totp: string }): Promise<{ next: '' | 'code' }>
+    /** Reads a one-time link or code and says what it is for; a link chooses its server. */
+    look(oneTime: string): Promise<JoinInfo>
+    /** Uses the code that look read: the password is set and the person signed in. */
+    join(with_: { name: string; password: string; totp: string }): Promise<void>
+    /** Back from a forced second step to signing in. */
+    leave(): Promise<void>
     signOut(): Promise<void>
     unlock(passphrase: string): Promise<void>
     setPassphrase(passphrase: string): Promise<void>
@@ -58,6 +75,8 @@ export interface Backend {
     end(id: string): Promise<void>
     putAway(id: string): Promise<void>
     reboot(id: string): Promise<void>
+    /** Ends a session of a colleague (leads), or of one's own that was begun at another console. */
+    endOf(id: string): Promise<void>
   }
   remote: {
     open(id: string, viewOnly: boolean): Promise<Ticket>
@@ -75,7 +94,45 @@ export interface Backend {
     test(to: string): Promise<void>
     stopTest(): Promise<void>
   }
-  history: HistoryBackend
+  history: {
+    list(query: { query: string; state: string; offset: number; limit: number }): Promise<{ total: number; rows: HistoryRow[] }>
+    timeline(id: string): Promise<Timeline>
+  }
+  /** Colleagues: leads may look, admins may change. */
+  team: {
+    people(): Promise<People>
+    consoles(person: string): Promise<ConsoleInfo[]>
+    invite(email: string, form: PersonForm): Promise<OneTime>
+    /** A new link for a pending invitation; the earlier one stops working. */
+    again(invitation: string): Promise<OneTime>
+    revokeInvitation(invitation: string): Promise<void>
+    change(person: string, form: PersonForm): Promise<void>
+    /** Resolves to how many live sessions ended by it. */
+    setDisabled(person: string, disabled: boolean): Promise<number>
+    resetPassword(person: string): Promise<OneTime>
+    resetTOTP(person: string): Promise<void>
+    revokeConsole(person: string, console: string): Promise<number>
+    /** Opens the mail program with what was made last for this id. */
+    openMailProgram(oneTime: string): Promise<void>
+    policy(): Promise<Policy>
+    setPolicy(policy: Policy): Promise<void>
+    audit(query: AuditQuery): Promise<AuditPage>
+    verifyAudit(): Promise<AuditVerdict>
+  }
+  /** One's own account. */
+  account: {
+    consoles(): Promise<ConsoleInfo[]>
+    changePassword(old: string, now: string): Promise<void>
+    /** A fresh secret for an authenticator; nothing changes before confirmTOTP. */
+    beginTOTP(proof: Proof): Promise<Enrolment>
+    /** Resolves to the recovery codes, which are shown once. */
+    confirmTOTP(code: string): Promise<string[]>
+    /** The recovery codes are kept: a sign-in that waited for this goes on. */
+    kept(): Promise<void>
+    newRecoveryCodes(proof: Proof): Promise<string[]>
+    removeTOTP(proof: Proof): Promise<void>
+    revokeConsole(console: string): Promise<number>
+  }
 }
 
 /** What a failed call of the native side throws. */

@@ -1,7 +1,7 @@
 // The real native side: methods bound by the window under window.go.console, one event "snapshot".
 import { type Backend, BackendError, type Native, toFault } from './backend'
 import { openViewer } from './viewer'
-import type { Snapshot } from './types'
+import type { ConsoleInfo, Snapshot } from './types'
 
 type Bound = Record<string, Record<string, (...args: unknown[]) => Promise<unknown>>>
 
@@ -23,7 +23,7 @@ async function call<T>(type: string, method: string, ...args: unknown[]): Promis
 }
 
 // Go marshals an empty slice that was never made as null; the page wants lists to be lists.
-const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'has', 'technicians', 'tags', 'notes', 'paths', 'checks']
+const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'people', 'invitations', 'consoles', 'entitled', 'live', 'companyRights', 'contacts', 'offered']
 
 /** Replaces null by an empty list where the contract promises a list, at any depth. Exported for its test. */
 export function lists<T>(value: T): T {
@@ -72,6 +72,9 @@ function backend(): Backend {
       useThisComputer: () => call('Setup', 'UseThisComputer'),
       useServer: (url) => call('Setup', 'UseServer', url),
       signIn: (form) => call('Setup', 'SignIn', form),
+      look: async (oneTime) => lists(await call('Setup', 'Look', oneTime)),
+      join: (form) => call('Setup', 'Join', form),
+      leave: () => call('Setup', 'Leave'),
       signOut: () => call('Setup', 'SignOut'),
       unlock: (passphrase) => call('Setup', 'Unlock', passphrase),
       setPassphrase: (passphrase) => call('Setup', 'SetPassphrase', passphrase),
@@ -94,6 +97,7 @@ function backend(): Backend {
       end: (id) => call('Sessions', 'End', id),
       putAway: (id) => call('Sessions', 'PutAway', id),
       reboot: (id) => call('Sessions', 'Reboot', id),
+      endOf: (id) => call('Sessions', 'EndOf', id),
     },
     remote: {
       open: (id, viewOnly) => call('Remote', 'Open', id, viewOnly),
@@ -113,17 +117,34 @@ function backend(): Backend {
     },
     history: {
       list: async (query) => lists(await call('History', 'List', query)),
-      marks: async (query) => (await call<string[] | null>('History', 'Marks', query)) ?? [],
-      facets: async () => lists(await call('History', 'Facets')),
       timeline: async (id) => lists(await call('History', 'Timeline', id)),
-      open: async (id) => lists(await call('History', 'Open', id)),
-      setNote: (id, text) => call('History', 'SetNote', id, text),
-      addTag: (id, tag) => call('History', 'AddTag', id, tag),
-      removeTag: (id, tag) => call('History', 'RemoveTag', id, tag),
-      export: (request) => call('History', 'Export', request),
-      exportProgress: () => call('History', 'ExportProgress'),
-      cancelExport: () => call('History', 'CancelExport'),
-      checkReceipt: async (dialog) => lists(await call('History', 'CheckReceipt', dialog)),
+    },
+    team: {
+      people: async () => lists(await call('Team', 'People')),
+      consoles: async (person) => (await call<ConsoleInfo[] | null>('Team', 'Consoles', person)) ?? [],
+      invite: (email, form) => call('Team', 'Invite', email, form),
+      again: (id) => call('Team', 'Again', id),
+      revokeInvitation: (id) => call('Team', 'RevokeInvitation', id),
+      change: (person, form) => call('Team', 'Change', person, form),
+      setDisabled: (person, disabled) => call('Team', 'SetDisabled', person, disabled),
+      resetPassword: (person) => call('Team', 'ResetPassword', person),
+      resetTOTP: (person) => call('Team', 'ResetTOTP', person),
+      revokeConsole: (person, console) => call('Team', 'RevokeConsole', person, console),
+      openMailProgram: (id) => call('Team', 'OpenMailProgram', id),
+      policy: async () => lists(await call('Team', 'Policy')),
+      setPolicy: (policy) => call('Team', 'SetPolicy', policy),
+      audit: async (query) => lists(await call('Team', 'Audit', query)),
+      verifyAudit: () => call('Team', 'VerifyAudit'),
+    },
+    account: {
+      consoles: async () => (await call<ConsoleInfo[] | null>('Account', 'Consoles')) ?? [],
+      changePassword: (old, now) => call('Account', 'ChangePassword', old, now),
+      beginTOTP: (proof) => call('Account', 'BeginTOTP', proof),
+      confirmTOTP: async (code) => (await call<string[] | null>('Account', 'ConfirmTOTP', code)) ?? [],
+      kept: () => call('Account', 'Kept'),
+      newRecoveryCodes: async (proof) => (await call<string[] | null>('Account', 'NewRecoveryCodes', proof)) ?? [],
+      removeTOTP: (proof) => call('Account', 'RemoveTOTP', proof),
+      revokeConsole: (console) => call('Account', 'RevokeConsole', console),
     },
   }
 }
@@ -138,6 +159,7 @@ function fatal(fault: Snapshot['fatal']): Snapshot {
     lab: false,
     server: { kind: '', url: '', online: false, lan: false, insecure: false, lanAddresses: [] },
     vault: { kind: '', sealed: false },
+    offered: [],
     limits: { mine: { used: 0, max: 0 }, company: { used: 0, max: 0 } },
     sessions: [],
     notices: [],

@@ -70,6 +70,8 @@ export interface Session {
   id: string
   label: string
   mine: boolean
+  /** Of the same person, begun at another console. */
+  elsewhere?: boolean
   again?: boolean
   technician: string
   customer: { email: string; name: string; subject: string; language: Language; note?: string }
@@ -128,14 +130,18 @@ export interface Notice {
 
 export interface Snapshot {
   rev: number
-  phase: 'starting' | 'welcome' | 'unlock' | 'signin' | 'ready' | 'fatal'
+  phase: 'starting' | 'welcome' | 'unlock' | 'signin' | 'enrol' | 'ready' | 'fatal'
   fatal?: Fault
   version: string
   lab: boolean
   server: Server
   /** sealed: a passphrase is set and asked for; otherwise one may be chosen. */
   vault: { kind: 'keyring' | 'passphrase' | 'memory' | ''; note?: Fault; sealed: boolean }
-  profile?: { id: string; name: string; email: string; company: string; roles: string[] }
+  profile?: Profile
+  /** Why the person has to sign in again, and as whom: only where it was not their own doing. */
+  signedOut?: { fault: Fault; email: string }
+  /** What this version can do at a customer's computer: see "rights". */
+  offered: string[]
   limits: { mine: Usage; company: Usage }
   sessions: Session[]
   notices: Notice[]
@@ -215,4 +221,199 @@ export interface Check {
   ok: boolean
   detail: string
   hint: string
+}
+
+export interface HistoryRow {
+  id: string
+  label: string
+  email: string
+  subject: string
+  computer: string
+  os: string
+  technician: string
+  state: SessionState
+  createdAt: number
+  startedAt?: number
+  endedAt?: number
+  endedBy?: string
+}
+
+export interface TimelineRow {
+  at: number
+  actor: string
+  kind: string
+  text: string
+  signedBy: string[]
+}
+
+export interface Timeline {
+  rows: TimelineRow[]
+  verdict: { ok: boolean; text: string }
+}
+
+// ---- people -------------------------------------------------------------------------------------------------------
+
+export type Role = 'technician' | 'lead' | 'admin'
+
+/** Who is signed in. rights: what this person may do at most; companyRights: what the company may. */
+export interface Profile {
+  id: string
+  name: string
+  email: string
+  company: string
+  roles: string[]
+  rights: string[]
+  companyRights: string[]
+  /** A second step is set up. */
+  totp: boolean
+  /** Role or policy ask for a second step: it cannot be switched off. */
+  mustTotp: boolean
+  /** Recovery codes that are left. */
+  recovery: number
+  /** The account that the server inside the console made for itself. */
+  local: boolean
+  /** Who sends the invitations of customers. */
+  mail: 'console' | 'server'
+  /** Whom to ask: the company's admins and leads. */
+  contacts: { name: string; role: Role }[]
+}
+
+export interface Person {
+  id: string
+  name: string
+  email: string
+  roles: Role[]
+  /** What an admin allows this person. */
+  rights: string[]
+  /** What new sessions of this person get: rights, bounded by the company's. */
+  entitled: string[]
+  disabled: boolean
+  totp: boolean
+  /** Role or policy ask for a second step. */
+  mustTotp: boolean
+  /** Waits for a new password, by a code that was handed out. */
+  reset: boolean
+  /** This is who is signed in here. */
+  self: boolean
+  createdAt: number
+  lastSeen?: number
+  /** Where the person is signed in now. */
+  consoles: number
+  live: Holder[]
+}
+
+export interface Invited {
+  id: string
+  email: string
+  name: string
+  roles: Role[]
+  rights: string[]
+  invitedBy: string
+  createdAt: number
+  expiresAt: number
+}
+
+export interface People {
+  people: Person[]
+  invitations: Invited[]
+}
+
+export interface ConsoleInfo {
+  id: string
+  name: string
+  createdAt: number
+  lastSeen?: number
+  online: boolean
+  /** The console this page belongs to. */
+  here: boolean
+  /** Live sessions that would end with it. */
+  sessions: number
+}
+
+export interface PersonForm {
+  name: string
+  roles: string[]
+  rights: string[]
+}
+
+/** A one-time code and the link that carries it: shown once. */
+export interface OneTime {
+  id: string
+  link: string
+  code: string
+  email: string
+  expiresAt: number
+}
+
+export interface Policy {
+  name: string
+  perPerson: number
+  perCompany: number
+  rights: string[]
+  /** What the server's version can do. */
+  offered: string[]
+  totp: 'leads' | 'everyone'
+  mail: 'console' | 'server'
+  used: number
+}
+
+export interface AuditQuery {
+  /** Beginning of the kind: "session.", "person."… */
+  kind: string
+  person: string
+  /** Unix milliseconds; 0 does not filter. */
+  from: number
+  to: number
+  before: number
+}
+
+export interface AuditRow {
+  seq: number
+  at: number
+  kind: string
+  actorKind: string
+  actor: string
+  person: string
+  session: string
+  label: string
+  /** JSON. */
+  detail: string
+}
+
+export interface AuditPage {
+  rows: AuditRow[]
+  /** For AuditQuery.before; 0: no more. */
+  next: number
+}
+
+export interface AuditVerdict {
+  ok: boolean
+  entries: number
+  checkpoints: number
+  problem: string
+  at: number
+}
+
+/** What a person types or scans to set up an authenticator. qr: the path of an SVG in a square of size modules. */
+export interface Enrolment {
+  secret: string
+  qr: { size: number; path: string }
+}
+
+/** Who is sitting there. totp is needed where there is a second step; a recovery code does as well. */
+export interface Proof {
+  password: string
+  totp: string
+}
+
+/** What a one-time code is for. reset: a new password for an account that exists, else a new colleague. */
+export interface JoinInfo {
+  company: string
+  email: string
+  name: string
+  roles: Role[]
+  reset: boolean
+  /** reset: the second step is asked for, else it will have to be set up. */
+  totp: boolean
+  expiresAt: number
 }

@@ -9,6 +9,7 @@ export type Route =
   | { name: 'session'; id: string; tab: 'control' | 'timeline' }
   | { name: 'remote'; id: string; viewOnly: boolean; bare?: boolean }
   | { name: 'history'; id?: string }
+  | { name: 'team'; tab: 'people' | 'policy' | 'audit'; id?: string }
   | { name: 'settings'; section: string }
 
 export interface Toast {
@@ -33,6 +34,10 @@ export class App {
   rebooting = $state<string | undefined>()
   cancelling = $state<string | undefined>()
   correcting = $state<string | undefined>()
+  /** The session of a colleague, or of another console, to confirm the end of. */
+  endingOf = $state.raw<Session | undefined>()
+  /** A lead looks at the sessions of the whole company. */
+  company = $state(false)
   /** The remote picture has the keyboard: the console's own keys rest. */
   captured = $state(false)
   readonly commands = new Commands()
@@ -74,6 +79,16 @@ export class App {
 
   session(id: string | undefined): Session | undefined {
     return this.snapshot?.sessions.find((s) => s.id === id)
+  }
+
+  /** Leads and admins of a company with a server of its own have a team to look at. */
+  get team(): boolean {
+    const p = this.snapshot?.profile
+    return p !== undefined && this.snapshot?.server.kind === 'remote' && (p.roles.includes('lead') || p.roles.includes('admin'))
+  }
+
+  get lead(): boolean {
+    return this.team && (this.snapshot?.profile?.roles.includes('lead') ?? false)
   }
 
   get live(): Session[] {

@@ -1,7 +1,7 @@
 // A scripted native side: it answers as the real one would, remembers what it was asked, and plays the customer.
-import { type Backend, BackendError, type Fault, type Invitee, type Session, type Snapshot } from '../backend'
-import { fakeHistory } from './history'
-import { active, code, fault, scenarios, session } from './scenarios'
+import { type AuditQuery, type Backend, BackendError, type Fault, type Invitee, type OneTime, type PersonForm, type Person, type Policy, type Proof, type Session, type Snapshot } from '../backend'
+import { type Crew, crew, enrolment, person, recoveryCodes } from './people'
+import { active, code, fault, history, scenarios, session } from './scenarios'
 
 const letter = (german: boolean, hello: string, note: string): string =>
   `<!doctype html><html><body style="font:16px/24px sans-serif;margin:0;padding:32px;background:#fff;color:#1a1c20"><p>${hello}</p><p>${note.replace(/[&<>]/g, '')}</p><p><b>${german ? 'So läuft es ab' : 'This is what happens'}</b></p></body></html>`
@@ -26,8 +26,13 @@ export class FakeBackend implements Backend {
   #listeners = new Set<(s: Snapshot) => void>()
   #mail = { host: 'smtp.contoso.example', port: 587, security: 'starttls' as const, user: 'mia.roth', from: 'mia.roth@contoso.example', hasPassword: true }
 
+  readonly crew: Crew
+  #oneTime: OneTime | undefined
+
   constructor(readonly options: FakeOptions) {
     this.snapshot = (scenarios[options.scenario] ?? scenarios.empty!)()
+    this.crew = crew(this.snapshot.profile?.id ?? 'p1')
+    if (options.scenario === 'alone') Object.assign(this.crew, { people: this.crew.people.filter((p) => p.self), invitations: [] })
   }
 
   subscribe(listener: (snapshot: Snapshot) => void): () => void {
@@ -160,8 +165,21 @@ export class FakeBackend implements Backend {
     signIn: (form: { email: string; password: string; totp: string }) =>
       this.#ask('setup.signIn', form.email, () => {
         if (form.password === 'wrong') throw new BackendError(fault('denied', 'E-mail or password is not right', 'Check both. After five tries the account rests for a minute.', '401'))
-        this.#ready('remote', this.snapshot.server.url)
+        if (form.totp === '000000') throw new BackendError(fault('signed_out', 'The one-time code is wrong.', 'Type the code that your authenticator shows now.'))
+        if (form.email.startsWith('lead') && !form.totp) return { next: 'code' as const }
+        if (form.email.startsWith('fresh')) this.change((s) => (s.phase = 'enrol'))
+        else this.#ready('remote', this.snapshot.server.url)
+        return { next: '' as const }
       }),
+    look: (oneTime: string) =>
+      this.#ask('setup.look', '', () => {
+        if (!/[0-9A-Z-]{20,}/i.test(oneTime)) throw new BackendError(fault('invalid', 'This is not a whole link or code.', 'Copy it from the message you got, with everything behind the # sign.'))
+        const reset = /RESET/i.test(oneTime)
+        this.change((s) => (s.server = { ...s.server, kind: 'remote', url: 'https://help.contoso.example', online: true }))
+        return { company: 'Contoso IT', email: 'ben.fischer@contoso.example', name: 'Ben Fischer', roles: ['technician' as const], reset, totp: reset, expiresAt: Date.now() + 163 * 3_600_000 }
+      }),
+    join: (form: { name: string; password: string; totp: string }) => this.#ask('setup.join', form.name, () => this.#ready('remote', this.snapshot.server.url)),
+    leave: () => this.#ask('setup.leave', '', () => this.change((s) => (s.phase = 'signin'))),
     signOut: () =>
       this.#ask('setup.signOut', '', () =>
         this.change((s) => {
@@ -285,6 +303,14 @@ export class FakeBackend implements Backend {
           s.verbs = { ...s.verbs, reboot: false }
         }),
       ),
+    endOf: (id: string) =>
+      this.#ask('sessions.endOf', id, () =>
+        this.change((s) => {
+          s.sessions = s.sessions.filter((x) => x.id !== id)
+          s.limits.company.used--
+          for (const p of this.crew.people) p.live = p.live.filter((x) => x.id !== id)
+        }),
+      ),
     putAway: (id: string) => this.#ask('sessions.putAway', id, () => this.change((s) => (s.sessions = s.sessions.filter((x) => x.id !== id)))),
   }
 
@@ -354,5 +380,112 @@ export class FakeBackend implements Backend {
     stopTest: () => this.#ask('mail.stopTest', '', () => undefined),
   }
 
-  history = fakeHistory((name, args, answer) => this.#ask(name, args, answer), () => this.options.scenario)
+  history = {
+    list: (q: { query: string; state: string; offset: number; limit: number }) =>
+      this.#ask('history.list', q.query, () => {
+        const words = q.query.toLowerCase().split(/\s+/).filter(Boolean)
+        const rows = (this.options.scenario === 'empty' ? [] : history()).filter(
+          (r) => (q.state === '' || q.state === r.state) && words.every((w) => `${r.label} ${r.email} ${r.subject} ${r.computer}`.toLowerCase().includes(w)),
+        )
+        return { total: rows.length, rows: rows.slice(q.offset, q.offset + q.limit) }
+      }),
+    timeline: (id: string) =>
+      this.#ask('history.timeline', id, () => {
+        const at = Date.now() - 3_600_000 * 3
+        const both = ['Mia Roth', 'PC-ANNA']
+        return {
+          rows: [
+            { at, actor: 'Mia Roth', kind: 'created', text: 'Session created for anna.weber@example.org', signedBy: ['Mia Roth'] },
+            { at: at + 4000, actor: 'Mia Roth', kind: 'mailed', text: 'Invitation sent', signedBy: ['Mia Roth'] },
+            { at: at + 190_000, actor: 'PC-ANNA', kind: 'answered', text: 'Program started on PC-ANNA by anna', signedBy: both },
+            { at: at + 240_000, actor: 'Anna Weber', kind: 'activated', text: 'Code accepted; allowed: see the screen, control, clipboard', signedBy: both },
+            { at: at + 260_000, actor: 'Mia Roth', kind: 'connected', text: 'Remote Control opened, direct connection', signedBy: both },
+            { at: at + 2_060_000, actor: 'Mia Roth', kind: 'clipboard', text: 'Text sent to the clipboard of PC-ANNA (42 characters)', signedBy: both },
+            { at: at + 3_060_000, actor: 'Mia Roth', kind: 'ended', text: 'Session ended', signedBy: both },
+            { at: at + 3_064_000, actor: 'PC-ANNA', kind: 'removed', text: 'Host removed and removal verified', signedBy: both },
+          ],
+          verdict: { ok: true, text: 'Complete, matches the customer’s copy.' },
+        }
+      }),
+  }
+
+  #person(id: string): Person {
+    const found = this.crew.people.find((p) => p.id === id)
+    if (!found) throw new BackendError(fault('not_found', 'This person is not in the company any more.', 'Look at the list again.'))
+    return found
+  }
+  #once(email: string): OneTime {
+    this.#oneTime = { id: 'o1', link: 'https://help.contoso.example/join#7QK2M-9XAH4-TC0ZR-DW8NE', code: '7QK2M-9XAH4-TC0ZR-DW8NE', email, expiresAt: Date.now() + 7 * 86_400_000 }
+    return this.#oneTime
+  }
+  #proof(proof: Proof): void {
+    if (proof.password === 'wrong') throw new BackendError(fault('denied', 'The password is wrong.', 'Type the one you sign in with.'))
+  }
+
+  team = {
+    people: () => this.#ask('team.people', '', () => structuredClone({ people: this.crew.people, invitations: this.crew.invitations })),
+    consoles: (id: string) => this.#ask('team.consoles', id, () => structuredClone(this.crew.consoles.get(id) ?? [])),
+    invite: (email: string, form: PersonForm) =>
+      this.#ask('team.invite', email, () => {
+        if (this.crew.people.some((p) => p.email === email)) throw new BackendError(fault('conflict', 'Somebody of your company has this address already.', 'Look for the person in the list.'))
+        this.crew.invitations.unshift({ id: `i${this.crew.invitations.length + 2}`, email, name: form.name, roles: person('x', 'x', { roles: form.roles as Person['roles'] }).roles, rights: form.rights, invitedBy: this.snapshot.profile?.name ?? '', createdAt: Date.now(), expiresAt: Date.now() + 7 * 86_400_000 })
+        return this.#once(email)
+      }),
+    again: (id: string) => this.#ask('team.again', id, () => this.#once(this.crew.invitations.find((i) => i.id === id)?.email ?? '')),
+    revokeInvitation: (id: string) => this.#ask('team.revokeInvitation', id, () => void (this.crew.invitations = this.crew.invitations.filter((i) => i.id !== id))),
+    change: (id: string, form: PersonForm) => this.#ask('team.change', id, () => void Object.assign(this.#person(id), form, { entitled: form.rights })),
+    setDisabled: (id: string, disabled: boolean) =>
+      this.#ask('team.setDisabled', `${id} ${disabled}`, () => {
+        const p = this.#person(id)
+        const ended = disabled ? p.live.length : 0
+        p.disabled = disabled
+        if (disabled) {
+          p.live = []
+          p.consoles = 0
+          this.crew.consoles.delete(id)
+        }
+        return ended
+      }),
+    resetPassword: (id: string) => this.#ask('team.resetPassword', id, () => ((this.#person(id).reset = true), this.#once(this.#person(id).email))),
+    resetTOTP: (id: string) => this.#ask('team.resetTOTP', id, () => void (this.#person(id).totp = false)),
+    revokeConsole: (id: string, which: string) => this.#ask('team.revokeConsole', `${id} ${which}`, () => this.#revoke(id, which)),
+    openMailProgram: (id: string) => this.#ask('team.openMailProgram', id, () => undefined),
+    policy: () => this.#ask('team.policy', '', () => structuredClone(this.crew.policy)),
+    setPolicy: (policy: Policy) => this.#ask('team.setPolicy', JSON.stringify(policy), () => void (this.crew.policy = structuredClone(policy))),
+    audit: (q: AuditQuery) =>
+      this.#ask('team.audit', q.kind, () => {
+        const all = this.crew.audit.filter((r) => r.kind.startsWith(q.kind) && (!q.before || r.seq < q.before) && (!q.person || r.actor === this.#person(q.person).name || r.person === this.#person(q.person).name))
+        return { rows: all.slice(0, 50), next: all.length > 50 ? all[49]!.seq : 0 }
+      }),
+    verifyAudit: () => this.#ask('team.verifyAudit', '', () => ({ ok: true, entries: 1204, checkpoints: 31, problem: '', at: Date.now() })),
+  }
+
+  #revoke(id: string, which: string): number {
+    const list = this.crew.consoles.get(id) ?? []
+    this.crew.consoles.set(id, list.filter((c) => c.id !== which))
+    const p = this.crew.people.find((x) => x.id === id)
+    if (p) p.consoles = Math.max(0, p.consoles - 1)
+    return list.find((c) => c.id === which)?.sessions ?? 0
+  }
+  get #me(): string {
+    return this.snapshot.profile?.id ?? 'p1'
+  }
+
+  account = {
+    consoles: () => this.#ask('account.consoles', '', () => structuredClone(this.crew.consoles.get(this.#me) ?? [])),
+    changePassword: (old: string, now: string) =>
+      this.#ask('account.changePassword', String(now.length), () => this.#proof({ password: old, totp: '' })),
+    beginTOTP: (proof: Proof) => this.#ask('account.beginTOTP', '', () => (this.#proof(proof), enrolment())),
+    confirmTOTP: (code: string) =>
+      this.#ask('account.confirmTOTP', code, () => {
+        if (code === '000000') throw new BackendError(fault('denied', 'This is not the code that is due now.', 'Wait for the next one and check the clock of the telephone.'))
+        this.#person(this.#me).totp = true
+        this.change((s) => s.profile && Object.assign(s.profile, { totp: true, recovery: 10 }))
+        return recoveryCodes()
+      }),
+    kept: () => this.#ask('account.kept', '', () => this.change((s) => (s.phase = 'ready'))),
+    newRecoveryCodes: (proof: Proof) => this.#ask('account.newRecoveryCodes', '', () => (this.#proof(proof), recoveryCodes())),
+    removeTOTP: (proof: Proof) => this.#ask('account.removeTOTP', '', () => (this.#proof(proof), this.change((s) => s.profile && Object.assign(s.profile, { totp: false, recovery: 0 })))),
+    revokeConsole: (which: string) => this.#ask('account.revokeConsole', which, () => this.#revoke(this.#me, which)),
+  }
 }

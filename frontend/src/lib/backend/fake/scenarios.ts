@@ -1,5 +1,6 @@
 // States of the console worth looking at, made by hand. Development and tests only.
-import type { Fault, Session, Snapshot } from '../types'
+import type { Fault, HistoryRow, Session, Snapshot } from '../types'
+import { OFFERED, profile } from './people'
 
 const MIN = 60_000
 const HOUR = 60 * MIN
@@ -125,7 +126,8 @@ export function base(over: Partial<Snapshot> = {}): Snapshot {
       ],
     },
     vault: { kind: 'keyring', sealed: false },
-    profile: { id: 'p1', name: 'Mia Roth', email: 'mia.roth@contoso.example', company: 'Contoso IT', roles: ['technician', 'admin'] },
+    profile: profile(),
+    offered: [...OFFERED],
     limits: { mine: { used: 0, max: 1 }, company: { used: 0, max: 5 } },
     sessions: [],
     notices: [],
@@ -135,6 +137,22 @@ export function base(over: Partial<Snapshot> = {}): Snapshot {
   }
 }
 
+const remote: Snapshot['server'] = { kind: 'remote', url: 'https://help.contoso.example', online: true, lan: false, insecure: false, lanAddresses: [] }
+
+// A company with its server: an admin, live sessions of several colleagues, one of one's own at another console.
+const company = (over: Partial<Snapshot> = {}): Snapshot =>
+  base({
+    server: { ...remote },
+    limits: { mine: { used: 1, max: 1 }, company: { used: 4, max: 5 } },
+    sessions: [
+      active({ id: 'a' }),
+      colleague('c', 'Lea S.', 'Tom Brandt', { presence: 'offline', presenceSince: Date.now() - HOUR, path: undefined, rttMs: undefined, createdAt: Date.now() - 20 * HOUR, activatedAt: Date.now() - 19.9 * HOUR, expiresAt: Date.now() + 4.1 * HOUR, verbs: { ...none, end: true } }),
+      colleague('d', 'P. Novak', 'Ines Alvarez', { state: 'pairing', presence: 'unknown', activatedAt: undefined, expiresAt: undefined, createdAt: Date.now() - 12 * MIN, inviteExpiresAt: Date.now() + 23.8 * HOUR, path: undefined, rttMs: undefined, verbs: { ...none, end: true } }),
+      colleague('e', 'Reception', 'Mia Roth', { elsewhere: true, verbs: { ...none, end: true } }),
+    ],
+    ...over,
+  })
+
 const usage = (mine: number, company: number): Snapshot['limits'] => ({ mine: { used: mine, max: 1 }, company: { used: company, max: 5 } })
 const one = (s: Session, over: Partial<Snapshot> = {}): Snapshot => base({ sessions: [s], limits: usage(s.mine ? 1 : 0, 1), ...over })
 const LONG = 'Annemarie-Luise von Hohenberg-Schwarzenfeld zu Unterreichenbach'
@@ -143,6 +161,23 @@ export const scenarios: Record<string, () => Snapshot> = {
   starting: () => base({ phase: 'starting', profile: undefined }),
   welcome: () => base({ phase: 'welcome', profile: undefined, server: { ...base().server, kind: '', url: '', online: false } }),
   signin: () => base({ phase: 'signin', profile: undefined, server: { ...base().server, kind: 'remote', url: 'https://help.contoso.example' } }),
+  revoked: () =>
+    base({
+      phase: 'signin',
+      profile: undefined,
+      server: { ...remote },
+      signedOut: { email: 'mia.roth@contoso.example', fault: fault('signed_out', 'This console was signed out by an administrator of your company.', 'Sign in again. Sessions of this console go on and are shown again then.') },
+    }),
+  enrol: () => base({ phase: 'enrol', server: { ...remote } }),
+  team: () => company(),
+  lead: () => company({ profile: profile({ id: 'p4', name: 'Karl Winter', email: 'karl.winter@contoso.example', roles: ['technician', 'lead'] }) }),
+  technician: () => company({ profile: profile({ id: 'p2', name: 'Tom Brandt', email: 'tom.brandt@contoso.example', roles: ['technician'], rights: ['view'], companyRights: ['view', 'control'], totp: false, mustTotp: false, recovery: 0 }) }),
+  companyfull: () => {
+    const s = company({ limits: usage(0, 5), profile: profile({ id: 'p2', name: 'Tom Brandt', email: 'tom.brandt@contoso.example', roles: ['technician'] }) })
+    s.sessions = []
+    return s
+  },
+  alone: () => company({ profile: profile({ totp: true }), sessions: [] }),
   unlock: () => base({ phase: 'unlock', profile: undefined, vault: { kind: 'passphrase', sealed: true } }),
   nokeyring: () =>
     base({
@@ -203,7 +238,7 @@ export const scenarios: Record<string, () => Snapshot> = {
   long: () =>
     base({
       limits: usage(1, 1),
-      profile: { id: 'p1', name: LONG, email: 'annemarie-luise.von-hohenberg@service.contoso.example', company: 'Contoso Informationstechnik Verwaltungsgesellschaft mbH', roles: ['technician'] },
+      profile: profile({ name: LONG, email: 'annemarie-luise.von-hohenberg@service.contoso.example', company: 'Contoso Informationstechnik Verwaltungsgesellschaft mbH', roles: ['technician'] }),
       sessions: [
         active({
           id: 'a',
@@ -225,3 +260,28 @@ export const scenarios: Record<string, () => Snapshot> = {
   bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
   ended: () => base({ sessions: [removed({ id: 'a' })] }),
 }
+
+const states: Session['state'][] = ['removed', 'removed', 'removed', 'ended', 'unconfirmed']
+const people = ['Anna Weber', 'Jonas Kim', 'Lea Sommer', 'Petr Novak', 'Ines Alvarez', 'Xaver Lindt', 'Olga Petrova', 'Tim O’Neill', 'Sara Rossi', 'Ben Fischer']
+const ended = ['technician', 'technician', 'customer', 'expiry', 'technician']
+
+export const history = (): HistoryRow[] =>
+  Array.from({ length: 64 }, (_, i) => {
+    const at = Date.now() - (i * 7 + 1) * HOUR
+    const name = people[i % people.length] ?? ''
+    return {
+      id: `h${i}`,
+      label: name,
+      email: `${name.toLowerCase().replace(/[^a-z]+/g, '.')}@example.org`,
+      subject: i % 3 ? `case ${4711 - i * 13}` : '',
+      computer: i % 7 === 5 ? '' : `PC-${name.split(' ')[0]?.toUpperCase()}`,
+      os: i % 2 ? 'Windows 11' : 'Debian 12',
+      technician: i % 4 === 3 ? 'Tom Brandt' : 'Mia Roth',
+      
+      state: i % 7 === 5 ? 'ended' : (states[i % states.length] ?? 'removed'),
+      createdAt: at,
+      startedAt: i % 7 === 5 ? undefined : at + 4 * MIN,
+      endedAt: at + (34 + ((i * 17) % 90)) * MIN,
+      endedBy: i % 7 === 5 ? 'cancel' : ended[i % ended.length],
+    }
+  })
