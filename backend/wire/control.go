@@ -50,6 +50,7 @@ const (
 	KindConsoleHi Kind = 17 // C, first message: ConsoleHello
 	KindChord     Kind = 18 // C: Chord, a key combination by name that needs the system's help (Ctrl-Alt-Del)
 	KindReceipt   Kind = 19 // B: Receipt, the host's digest of the customer's receipt; the console answers with its own signature over it
+	KindAskRight  Kind = 30 // C: AskRight, ask the customer to allow rights that are off; RightsNow or Refused answers
 
 	KindStanding   Kind = 20 // H: Standing, what happens after a restart, when it changed
 	KindReboot     Kind = 21 // C: Reboot, restart the computer
@@ -68,7 +69,8 @@ type HostHello struct {
 	OS        string        `json:"os"`
 	User      string        `json:"user"`
 	TimeZone  string        `json:"time_zone"`
-	Rights    grant.Rights  `json:"rights"`
+	Rights    grant.Rights  `json:"rights"`            // what the customer allows
+	Offered   grant.Rights  `json:"offered,omitempty"` // what the customer could allow
 	Displays  []DisplayInfo `json:"displays"`
 	Paused    string        `json:"paused"`     // "" or why, as in Paused
 	ExpiresMS int64         `json:"expires_ms"` // milliseconds left by the host's clock
@@ -151,9 +153,13 @@ type Display struct {
 	Display uint32 `json:"display"`
 }
 
-// RightsNow is what the customer allows from now on.
+// RightsNow is what the customer allows from now on. What is Offered and not in
+// Rights is switched off and can be asked for. Leases hold the rights that have
+// a limit.
 type RightsNow struct {
-	Rights grant.Rights `json:"rights"`
+	Rights  grant.Rights `json:"rights"`
+	Offered grant.Rights `json:"offered,omitempty"`
+	Leases  []Lease      `json:"leases,omitempty"`
 }
 
 // Paused says that capture and input are stopped: By is "customer" (Stop),
@@ -292,6 +298,8 @@ func blank(k Kind) Control {
 		return &Chord{}
 	case KindReceipt:
 		return &Receipt{}
+	case KindAskRight:
+		return &AskRight{}
 	case KindStanding:
 		return &Standing{}
 	case KindReboot:
@@ -413,14 +421,19 @@ func (m *Open) check() error {
 	}
 	return nil
 }
-func (m *Opened) check() error    { return text("codec", m.Codec, 16) }
-func (m *Close) check() error     { return nil }
-func (m *Receipt) check() error   { return nil }
-func (m *Displays) check() error  { return displays(m.Displays) }
-func (m *Display) check() error   { return nil }
-func (m *RightsNow) check() error { return rights(m.Rights) }
-func (m *Paused) check() error    { return pausedBy(m.By) }
-func (m *ClipGet) check() error   { return nil }
+func (m *Opened) check() error   { return text("codec", m.Codec, 16) }
+func (m *Close) check() error    { return nil }
+func (m *Receipt) check() error  { return nil }
+func (m *Displays) check() error { return displays(m.Displays) }
+func (m *Display) check() error  { return nil }
+func (m *RightsNow) check() error {
+	if err := rights(m.Rights | m.Offered); err != nil {
+		return err
+	}
+	return leases(m.Rights, m.Leases)
+}
+func (m *Paused) check() error  { return pausedBy(m.By) }
+func (m *ClipGet) check() error { return nil }
 
 func pausedBy(by string) error {
 	switch by {

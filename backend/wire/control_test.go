@@ -42,6 +42,7 @@ var controls = []Control{
 	&Activity{AtMS: 5, Text: "clipboard copied"},
 	&Chord{Name: "ctrl-alt-del"},
 	&Receipt{Seal: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},
+	&AskRight{Rights: grant.Control},
 	&Record{Entries: []journal.Entry{recordEntry()}},
 	&RecordHave{Head: journal.Head{Seq: 2, Hash: journal.Hash{1}}, From: 1, Signatures: [][]byte{make([]byte, 64), {}}},
 	&RecordFact{Fact: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},

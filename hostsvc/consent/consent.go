@@ -127,6 +127,9 @@ const (
 	LineOnline                       // the connection is back
 	LineAgain                        // the customer typed a fresh code: the technician's program is another one now
 	LineAgainNot                     // the technician asked for that and the customer did not
+	LineRightOver                    // the time that Line.Rights were allowed for is over
+	LineAsked                        // the technician asked for Line.Rights
+	LineNotNow                       // the customer did not allow them
 	LineHourLeft                     // the session ends in less than an hour
 	LineMinutesLeft                  // the session ends in less than ten minutes
 	LineRebootAsked                  // the technician asked to restart the computer
@@ -141,8 +144,9 @@ const (
 type Line struct {
 	At     time.Time
 	Kind   LineKind
-	Rights grant.Rights // of LineRightOn and LineRightOff; of LineWatching what was on
-	Text   string       // of LineText
+	Rights grant.Rights  // of LineRightOn and LineRightOff; of LineWatching what was on
+	Text   string        // of LineText; of LineRightOn the folder it is for, "" for all
+	For    time.Duration // of LineRightOn; 0: to the end of the session
 }
 
 // Report is what the end of a session left, for the last page.
@@ -186,6 +190,9 @@ type Model struct {
 	Allowed grant.Rights // what the customer allows now
 	Expires time.Time    // end of the session; zero before it is known
 
+	Limits []Limit      // of what is allowed: how long, and for files where
+	Asked  grant.Rights // the technician asks for these: Connected shows the question
+
 	Watching bool         // somebody is connected and may see or control: the bar is shown
 	Doing    grant.Rights // what is on right now
 	Paused   bool         // the customer pressed Stop
@@ -207,6 +214,13 @@ type Model struct {
 	Report  *Report      // Removed
 }
 
+// Limit is the limit of one right that is allowed.
+type Limit struct {
+	Right grant.Rights
+	Until time.Time // zero: the end of the session
+	Scope string    // of files: the only folder; "": all of the customer's own
+}
+
 // ActionKind is what the customer did.
 type ActionKind int
 
@@ -214,7 +228,7 @@ type ActionKind int
 const (
 	SubmitLink   ActionKind = iota + 1 // Text: the pasted link, trimmed, ≤ 2048 bytes
 	SubmitCode                         // Text: 8 digits; Rights: what was ticked
-	SetRight                           // Rights: one right; On
+	SetRight                           // Rights: one right; On; For and Scope limit it
 	Stop                               // stop at once, locally first
 	Resume                             // after Stop
 	EndAndRemove                       // confirmed by the customer
@@ -222,6 +236,7 @@ const (
 	Retry                              // try again after a refusal that may pass
 	Cancel                             // do not go on and remove: before activation, or unasked call
 	Leave                              // close the window after Removed or Refused
+	AnswerRight                        // the answer to Model.Asked: On, For
 	RebootNow                          // restart the computer at once
 	RebootNo                           // do not restart it
 	Raise                              // ask for an administrator's password, so that the program comes back by itself
@@ -233,6 +248,8 @@ type Action struct {
 	Text   string
 	Rights grant.Rights
 	On     bool
+	For    time.Duration // 0: to the end of the session
+	Scope  string        // a folder, absolute; "": all
 	Path   string
 	At     time.Time
 }

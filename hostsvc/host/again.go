@@ -346,7 +346,7 @@ func (s *session) renew(pin *pairing.Pin, n *renewed, signed grant.Signed) error
 	next := s.st.stored
 	pin.Rights &= g.Rights
 	next.Pin, next.Transcript, next.Grant, next.Next = n.Pin, n.Transcript, &signed, nil
-	next.Company, next.Technician, next.Rights, next.Allowed = g.Company, g.Technician, pin.Rights, n.Allowed&pin.Rights
+	next.Company, next.Technician, next.Rights, next.Allowed, next.Leases = g.Company, g.Technician, pin.Rights, n.Allowed&pin.Rights, nil
 	old := s.st.stored
 	s.st.stored = next
 	if err := s.st.save(); err != nil {

@@ -20,6 +20,7 @@ type gate struct {
 	mu      sync.Mutex // guards all following, and the injector
 	inj     Injector
 	open    bool
+	until   time.Time // then it is shut; zero: no limit
 	display image.Rectangle
 	deaf    bool      // since the link was interrupted
 	hears   time.Time // again from then on; zero: not known yet
@@ -42,6 +43,16 @@ func (g *gate) Open(display image.Rectangle) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open, g.display = g.inj != nil, display
+}
+
+// Limit shuts the gate by itself in left from now; a negative one is none. The
+// monotonic clock counts, whatever else is busy.
+func (g *gate) Limit(left time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.until = (time.Time{}); left >= 0 {
+		g.until = time.Now().Add(left)
+	}
 }
 
 // Shut stops input and lets go of everything held. It may be called at any
@@ -100,6 +111,10 @@ func (g *gate) Take(b []byte, now time.Time) error {
 	defer g.mu.Unlock()
 	if g.deaf && (m.Kind == wire.InputRelease || (!g.hears.IsZero() && now.After(g.hears))) {
 		g.deaf = false
+	}
+	if g.open && !g.until.IsZero() && !now.Before(g.until) {
+		g.open = false
+		g.release()
 	}
 	if !g.open || g.deaf {
 		return nil

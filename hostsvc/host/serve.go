@@ -66,6 +66,8 @@ type session struct {
 	untold     time.Time // since when the screen is seen and the record does not say so
 	untoldSaid bool
 	doubted    bool // the server refused the session and is being asked
+	asking     asking
+	leaseEnd   *time.Timer // wakes for the next limit of a right
 
 	// wanted is what the console has open or asks for, also while the customer
 	// or a missing bar pauses it: it goes on when that is lifted.
@@ -128,7 +130,7 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 	}
 	r.show(func(m *consent.Model) {
 		m.Screen, m.Company, m.Technician = consent.Connected, st.Company, st.Technician
-		m.Rights, m.Allowed = st.Rights, st.Allowed
+		m.Rights, m.Allowed, m.Limits, m.Asked = st.Rights, st.Allowed, s.limits(), 0
 		m.Expires = time.Now().Add(st.rec.Left())
 		m.Watching, m.Doing, m.Paused, m.Offline = false, 0, false, false
 	})
@@ -242,6 +244,9 @@ func (s *session) listen() {
 					show.stop(s.feed)
 				}
 			}
+			if a.Kind == consent.SetRight && !a.On && a.Rights&(grant.View|grant.Control) != 0 {
+				s.gate.Shut() // the loop opens it again if that was not for input
+			}
 			select {
 			case s.acts <- a:
 			case <-s.ctx.Done():
@@ -285,7 +290,7 @@ func (s *session) hello() *wire.HostHello {
 	s.shown = list
 	return &wire.HostHello{
 		Version: wire.Version, Program: cut(s.cfg.Version), Computer: cut(rep.Computer), OS: cut(rep.OS), User: cut(rep.User),
-		TimeZone: cut(rep.TimeZone), Rights: s.st.Allowed, Displays: list, Paused: s.paused, ExpiresMS: s.st.rec.Left().Milliseconds(),
+		TimeZone: cut(rep.TimeZone), Rights: s.allowed(), Offered: s.st.Rights, Displays: list, Paused: s.paused, ExpiresMS: s.st.rec.Left().Milliseconds(),
 		Standing: s.standing(),
 	}
 }
@@ -337,6 +342,13 @@ func (s *session) loop(ctx context.Context) error {
 	if s.ended != nil {
 		return s.finish(ctx)
 	}
+	s.expireRights()
+	s.leaseTimer()
+	defer func() {
+		if s.leaseEnd != nil {
+			s.leaseEnd.Stop()
+		}
+	}()
 	slow := time.NewTicker(lease.Checkpoint)
 	defer slow.Stop()
 	quick := time.NewTicker(barPoll)
@@ -567,6 +579,9 @@ func (s *session) linked(e peer.Event) {
 	}
 	if e.PeerHello != nil && e.NewInstance {
 		s.send(s.hello())
+		if len(s.wireLeases()) > 0 {
+			s.send(s.rightsNow())
+		}
 	}
 	if e.Bye != "" {
 		s.wanted = nil
@@ -625,7 +640,9 @@ func (s *session) customer(a consent.Action) {
 			s.pause("")
 		}
 	case consent.SetRight:
-		s.setRight(a.Rights&s.st.Rights, a.On)
+		s.setRight(a.Rights&s.st.Rights, a.On, a.For, a.Scope)
+	case consent.AnswerRight:
+		s.answered(a.On, a.For)
 	case consent.RebootNow:
 		s.rebootNow()
 	case consent.RebootNo:
@@ -643,37 +660,6 @@ func (s *session) customer(a consent.Action) {
 		s.stopShowing()
 		s.end(grant.ByCustomer, nil)
 	}
-}
-
-func (s *session) setRight(right grant.Rights, on bool) {
-	allowed := s.st.Allowed &^ right
-	if on {
-		allowed |= right
-	}
-	if allowed == s.st.Allowed {
-		return
-	}
-	s.st.Allowed = allowed
-	s.openGate() // before anything that takes time, and before anybody is told
-	if !allowed.Has(grant.View) {
-		s.stopShowing()
-	}
-	if err := s.st.save(); err != nil {
-		s.log.Error("a change of rights could not be stored", "cause", err)
-	}
-	s.say(actorCustomer, "rights", "Allowed from now on: "+rightsWords(allowed)+".", journal.Details{Rights: rightsNames(allowed), Allowed: allowed})
-	s.send(&wire.RightsNow{Rights: allowed})
-	k := consent.LineRightOff
-	if on {
-		k = consent.LineRightOn
-	}
-	s.line(consent.Line{Kind: k, Rights: right})
-	s.show(func(m *consent.Model) { m.Allowed = allowed })
-	if !allowed.Has(grant.View) {
-		s.closeRemote("")
-		return
-	}
-	s.goOn()
 }
 
 // pause stops everything, or lifts that.
@@ -815,6 +801,8 @@ func (s *session) console(b []byte) {
 		s.clipSet(m)
 	case *wire.End:
 		s.signedEnd(m.Ended)
+	case *wire.AskRight:
+		s.askRight(m.Rights)
 	case *wire.Reboot:
 		s.rebootAsked()
 	case *wire.Chord:
@@ -835,7 +823,7 @@ func (s *session) may(op string, need grant.Rights) error {
 		return fault.New(fault.Expired, op, "By the remote computer's clock the session is over.", "Wait until it reaches the server, which knows the time.")
 	case !s.st.Rights.Has(need):
 		return fault.New(fault.Denied, op, "Your company is not entitled to this in this session.", "Ask your administrator; what is changed counts from the next session on.")
-	case !s.st.Allowed.Has(need):
+	case !s.allowed().Has(need):
 		return fault.New(fault.Denied, op, "The customer does not allow this.", "Ask the customer to allow it in the window on the remote computer.")
 	}
 	return nil
@@ -952,9 +940,10 @@ func (s *session) pictureEnded(r *remote, err error) {
 // openGate opens or shuts the gate as everything stands.
 func (s *session) openGate() {
 	r := s.remote
-	if r == nil || r.waiting || r.viewOnly || s.paused != "" || !s.st.Allowed.Has(grant.View|grant.Control) {
+	if r == nil || r.waiting || r.viewOnly || s.paused != "" || !s.allowed().Has(grant.View|grant.Control) {
 		s.gate.Shut()
 	} else {
+		s.gate.Limit(s.inputLeft())
 		s.gate.Open(r.bounds)
 		if s.halted.Load() {
 			s.gate.Shut()
@@ -968,7 +957,7 @@ func (s *session) doing() grant.Rights {
 	var d grant.Rights
 	if r := s.remote; r != nil && s.paused == "" {
 		d = grant.View
-		if !r.viewOnly && s.st.Allowed.Has(grant.Control) {
+		if !r.viewOnly && s.allowed().Has(grant.Control) {
 			d |= grant.Control
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"daypass/backend/rendezvous"
 	"daypass/hostsvc/lease"
 	"daypass/hostsvc/removal"
+	"daypass/hostsvc/rights"
 )
 
 // Files in the state folder. All are in the journal, the folder with all of
@@ -42,8 +43,9 @@ type stored struct {
 	Transcript []byte        `json:"transcript"`
 	Company    string        `json:"company"`
 	Technician string        `json:"technician"`
-	Rights     grant.Rights  `json:"rights"`  // granted at activation
-	Allowed    grant.Rights  `json:"allowed"` // by the customer now
+	Rights     grant.Rights  `json:"rights"`           // granted at activation
+	Allowed    grant.Rights  `json:"allowed"`          // by the customer now
+	Leases     *rights.Set   `json:"leases,omitempty"` // the same with its limits; nil: none has any
 	LAN        bool          `json:"lan"`
 	Program    string        `json:"program"`
 	Grant      *grant.Signed `json:"grant,omitempty"` // nil until the server has both sides
@@ -226,6 +228,11 @@ func parseState(b []byte) (*state, error) {
 	s.server = l.Server
 	if _, err := s.instance(); err != nil {
 		return corrupt(err)
+	}
+	if s.Leases != nil {
+		if err := s.Leases.Check(); err != nil {
+			return corrupt(err)
+		}
 	}
 	if s.Next != nil {
 		if err := s.Next.check(s.Session); err != nil {
