@@ -2,6 +2,7 @@ package consent
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
@@ -61,6 +62,7 @@ const (
 	BlockProgress                  // something goes on: Fraction, or < 0 when unknown
 	BlockList                      // Items
 	BlockDetails                   // folded Text under Label, can be selected and copied
+	BlockPick                      // a row to press, ID as of a button; Text, and Detail as its present value
 )
 
 // Item is one row of a BlockList.
@@ -118,8 +120,10 @@ type Bar struct {
 
 // local is what a page needs to know that is only the window's own.
 type local struct {
-	confirm bool   // "End and remove" was pressed and is not confirmed
-	problem string // what is wrong with what was typed, found here
+	confirm bool         // "End and remove" was pressed and is not confirmed
+	limits  bool         // the page of limits is open
+	limit   grant.Rights // of that: the right whose limit is being chosen
+	problem string       // what is wrong with what was typed, found here
 }
 
 // Describe tells what the window shows for m in lang ("en", "de", or empty for
@@ -185,9 +189,16 @@ func describe(m Model, w *words, l local) Page {
 	case EnterCode:
 		p.enterCode(&m, w, l)
 	case Connected:
-		if l.confirm {
+		switch {
+		case l.confirm:
 			p.confirm(&m, w)
-		} else {
+		case m.Asked&m.Rights != 0:
+			p.asked(&m, w)
+		case l.limit != 0 && m.Rights.Has(l.limit):
+			p.limit(&m, w, l.limit)
+		case l.limits:
+			p.limits(&m, w)
+		default:
 			p.connected(&m, w)
 		}
 	case Ending:
@@ -329,9 +340,109 @@ func (p *Page) enterCode(m *Model, w *words, l local) {
 func (p *Page) rights(m *Model, w *words, kind BlockKind) {
 	for _, r := range rightsInOrder {
 		if m.Rights.Has(r) {
-			p.add(Block{Kind: kind, ID: rightID(r), Text: w.right(r), Right: r, On: m.Allowed.Has(r)})
+			text := w.right(r)
+			if lim := m.limitOf(r); kind == BlockSwitch && lim != nil && m.Allowed.Has(r) {
+				text += " · " + lim.words(m, w)
+			}
+			p.add(Block{Kind: kind, ID: rightID(r), Text: text, Right: r, On: m.Allowed.Has(r)})
 		}
 	}
+}
+
+func (m *Model) limitOf(r grant.Rights) *Limit {
+	for i := range m.Limits {
+		if m.Limits[i].Right == r {
+			return &m.Limits[i]
+		}
+	}
+	return nil
+}
+
+// words is a limit in short: "24 min left", "only Downloads, 24 min left".
+func (l *Limit) words(m *Model, w *words) string {
+	var parts []string
+	if l.Scope != "" {
+		parts = append(parts, fmt.Sprintf(w.OnlyFolder, clean(filepath.Base(l.Scope), 40)))
+	}
+	if !l.Until.IsZero() {
+		parts = append(parts, w.left(l.Until, m.now()))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// limitChoices are the time limits that a customer can choose; 0: to the end
+// of the session.
+var limitChoices = []time.Duration{15 * time.Minute, 30 * time.Minute, time.Hour, 0}
+
+func (w *words) duration(d time.Duration) string {
+	if d == 0 {
+		return w.ToTheEnd
+	}
+	return fmt.Sprintf(w.ForMinutes, int(d/time.Minute))
+}
+
+// limits lists the rights that are on, to choose the one to be limited.
+func (p *Page) limits(m *Model, w *words) {
+	p.Key, p.Title, p.Lead, p.Focus = "limits", fmt.Sprintf(w.LimitsTitle, m.technician(w)), m.who(w), "back"
+	p.text("limits-text", w.LimitsText)
+	for _, r := range rightsInOrder {
+		if !m.Rights.Has(r) || !m.Allowed.Has(r) {
+			continue
+		}
+		now := w.ToTheEnd
+		if l := m.limitOf(r); l != nil {
+			now = l.words(m, w)
+		}
+		p.add(Block{Kind: BlockPick, ID: fmt.Sprintf("limit-%d", uint32(r)), Text: w.right(r), Detail: now})
+	}
+	p.Buttons = []Button{{ID: "back", Text: w.Back, Primary: true}}
+}
+
+// limit chooses how long one right is given, and for files where.
+func (p *Page) limit(m *Model, w *words, r grant.Rights) {
+	p.Key, p.Lead, p.Focus = "limit", m.who(w), "back"
+	p.Title = fmt.Sprintf(w.LimitTitle, w.right(r))
+	now := m.limitOf(r)
+	for _, d := range limitChoices {
+		p.add(Block{Kind: BlockPick, ID: fmt.Sprintf("for-%d", int(d/time.Minute)), Text: w.duration(d)})
+	}
+	if r == grant.Files {
+		p.add(Block{Kind: BlockHead, ID: "folder-head", Text: w.FolderHead})
+		here := ""
+		if now != nil {
+			here = now.Scope
+		}
+		for i, f := range Folders() {
+			b := Block{Kind: BlockPick, ID: fmt.Sprintf("folder-%d", i), Text: fmt.Sprintf(w.OnlyFolder, clean(filepath.Base(f), 40))}
+			if f == here {
+				b.Detail = "✓"
+			}
+			p.add(b)
+		}
+		all := Block{Kind: BlockPick, ID: "folder-all", Text: w.AllFolders}
+		if here == "" {
+			all.Detail = "✓"
+		}
+		p.add(all)
+	}
+	p.Buttons = []Button{{ID: "back", Text: w.Back, Primary: true}}
+}
+
+// asked is the technician's question for a right that is off.
+func (p *Page) asked(m *Model, w *words) {
+	var names []string
+	for _, r := range rightsInOrder {
+		if (m.Asked & m.Rights).Has(r) {
+			names = append(names, w.right(r))
+		}
+	}
+	p.Key, p.Lead, p.Focus = "asked", m.who(w), "not-now"
+	p.Title = fmt.Sprintf(w.AskedTitle, m.technician(w), strings.Join(names, ", "))
+	p.text("asked", w.AskedText)
+	for _, d := range limitChoices {
+		p.add(Block{Kind: BlockPick, ID: fmt.Sprintf("allow-%d", int(d/time.Minute)), Text: fmt.Sprintf(w.AllowFor, w.duration(d))})
+	}
+	p.Buttons = []Button{{ID: "not-now", Text: w.NotNow, Primary: true}}
 }
 
 // reboot asks whether the computer may restart.
@@ -403,6 +514,9 @@ func (p *Page) connected(m *Model, w *words) {
 	}
 	p.add(Block{Kind: BlockHead, ID: "rights-head", Text: fmt.Sprintf(w.NowAllowed, t)})
 	p.rights(m, w, BlockSwitch)
+	if m.Allowed&m.Rights != 0 {
+		p.add(Block{Kind: BlockPick, ID: "limits", Text: w.SetLimit})
+	}
 	if m.Keeps {
 		switch {
 		case m.Raising:
@@ -490,9 +604,31 @@ func (w *words) line(l Line, who string) string {
 			}
 		}
 		if l.Kind == LineRightOn {
-			return fmt.Sprintf(w.LineRightOn, strings.Join(names, ", "))
+			s := fmt.Sprintf(w.LineRightOn, strings.Join(names, ", "))
+			if l.Text != "" {
+				s += ", " + fmt.Sprintf(w.OnlyFolder, clean(filepath.Base(l.Text), 40))
+			}
+			if l.For > 0 {
+				s += ", " + w.duration(l.For)
+			}
+			return s
 		}
 		return fmt.Sprintf(w.LineRightOff, strings.Join(names, ", "))
+	case LineRightOver, LineAsked, LineNotNow:
+		var names []string
+		for _, r := range rightsInOrder {
+			if l.Rights.Has(r) {
+				names = append(names, w.right(r))
+			}
+		}
+		all := strings.Join(names, ", ")
+		switch l.Kind {
+		case LineAsked:
+			return fmt.Sprintf(w.LineAsked, who, all)
+		case LineNotNow:
+			return fmt.Sprintf(w.LineNotNow, all)
+		}
+		return fmt.Sprintf(w.LineRightOver, all)
 	case LineStopped:
 		return w.LineStopped
 	case LineResumed:
@@ -712,6 +848,11 @@ func describeBar(m Model, w *words) Bar {
 		b.Left = w.left(m.Expires, m.now())
 		if b.Tone == Good && m.Expires.Sub(m.now()) <= lastMinutes {
 			b.Tone = Waiting
+		}
+	}
+	for _, l := range m.Limits { // what ends first counts
+		if !l.Until.IsZero() && m.Doing.Has(l.Right) && (m.Expires.IsZero() || l.Until.Before(m.Expires)) {
+			b.Left = w.left(l.Until, m.now())
 		}
 	}
 	return b

@@ -84,6 +84,7 @@ var gtk struct {
 	entryHint     func(e obj, s string)
 	entryPosition func(e obj, pos int32)
 	buttonNew     func(s string) obj
+	binChild      func(w obj) obj
 	checkNew      func(s string) obj
 	toggleSet     func(t obj, on bool)
 	toggleGet     func(t obj) bool
@@ -251,6 +252,7 @@ var loadGTK = sync.OnceValue(func() (err error) {
 		{&gtk.entryHint, lib, "gtk_entry_set_placeholder_text"},
 		{&gtk.entryPosition, lib, "gtk_editable_set_position"},
 		{&gtk.buttonNew, lib, "gtk_button_new_with_label"},
+		{&gtk.binChild, lib, "gtk_bin_get_child"},
 		{&gtk.checkNew, lib, "gtk_check_button_new_with_label"},
 		{&gtk.toggleSet, lib, "gtk_toggle_button_set_active"},
 		{&gtk.toggleGet, lib, "gtk_toggle_button_get_active"},

@@ -310,7 +310,7 @@ func (v *gtkView) render() {
 	var card obj
 	for i := range p.Blocks {
 		b := p.Blocks[i]
-		if b.Kind == BlockCheck || b.Kind == BlockSwitch {
+		if b.Kind == BlockCheck || b.Kind == BlockSwitch || b.Kind == BlockPick {
 			if card == 0 {
 				card = gtk.boxNew(1, 0)
 				class(card, "card")
@@ -440,6 +440,14 @@ func name(w obj, s string) { gtk.atkName(gtk.accessible(w), s) }
 
 var toneClass = map[Tone]string{Plain: "plain", Muted: "muted", Good: "good", Waiting: "waiting", Quiet: "quiet", Danger: "danger"}
 
+// pickText is a row to press, with its present value.
+func pickText(b Block) string {
+	if b.Detail == "" {
+		return b.Text
+	}
+	return b.Text + "  ·  " + b.Detail
+}
+
 // block makes the widgets of b.
 func (v *gtkView) block(b Block) *gtkBlock {
 	g := &gtkBlock{b: b, fraction: b.Fraction}
@@ -498,6 +506,17 @@ func (v *gtkView) block(b Block) *gtkBlock {
 				v.p.set(r, gtk.switchGet(g.aside))
 			}
 		})
+	case BlockPick:
+		g.box = gtk.buttonNew(pickText(b))
+		class(g.box, "pick")
+		id := b.ID
+		v.on(g.box, "clicked", func() {
+			if v.p.press(id, v.input()) {
+				v.do(v.render)
+			}
+		})
+		g.text = gtk.binChild(g.box)
+		gtk.labelAlign(g.text, 0)
 	case BlockRing:
 		g.box = gtk.boxNew(0, 12)
 		class(g.box, "time")
@@ -553,6 +572,9 @@ func (v *gtkView) refresh(g *gtkBlock, b Block) {
 		g.tone = c
 	}
 	text := b.Text
+	if b.Kind == BlockPick {
+		text = pickText(b)
+	}
 	if b.Kind == BlockStatus || b.Kind == BlockNote {
 		if s := b.Tone.Glyph(); s != "" {
 			text = s + "  " + text
@@ -883,6 +905,10 @@ window.daypass, window.daypass .background { background-color: $paper; backgroun
 .daypass .details { margin-top: 14px; color: $muted; }
 .daypass .details title label, .daypass .details > label { color: $muted; font-size: 14px; }
 .daypass .foot { padding: 14px 28px; border-top: 1px solid $line; background-color: $raised; background-image: none; }
+.daypass button.pick { background-color: transparent; background-image: none; border: none; border-radius: 6px; box-shadow: none; text-shadow: none; min-height: 40px; padding: 0 14px; }
+.daypass button.pick label { color: $accent; }
+.daypass button.pick:hover { background-color: $plainwash; }
+.daypass button.pick:focus { outline: 2px solid $accent; outline-offset: -2px; -gtk-outline-radius: 6px; }
 .daypass .foot button { background-color: $raised; background-image: none; color: $ink; border: 1px solid $field; border-radius: 6px; box-shadow: none; text-shadow: none; -gtk-icon-shadow: none; min-height: 40px; padding: 0 18px; outline-offset: -1px; }
 .daypass .foot button label { color: $ink; font-weight: 600; }
 .daypass .foot button:hover { background-color: $plainwash; }

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ func (p *presenter) show(m Model) {
 		p.local.problem = ""
 	}
 	if old.Screen != m.Screen {
-		p.local.confirm = false
+		p.local.confirm, p.local.limits, p.local.limit = false, false, 0
 	}
 	if m.Screen == EnterCode && (old.Screen != EnterCode || old.Rights != m.Rights || old.Allowed != m.Allowed) {
 		p.ticks = m.Allowed & m.Rights
@@ -128,13 +129,56 @@ func (p *presenter) press(id string, in input) bool {
 		p.emit(Action{Kind: RebootNo})
 	case "raise":
 		p.emit(Action{Kind: Raise})
+	case "limits":
+		p.local.limits = true
+	case "back":
+		if p.local.limit != 0 {
+			p.local.limit = 0
+		} else {
+			p.local.limits = false
+		}
+	case "not-now":
+		p.emit(Action{Kind: AnswerRight})
 	case "save-receipt":
 		if in.Path == "" {
 			in.Path = ReceiptPath(p.w.Lang)
 		}
 		p.emit(Action{Kind: SaveReceipt, Path: in.Path})
+	default:
+		p.pick(id)
 	}
 	return true
+}
+
+// pick acts on a row of the pages about limits. p.mu is held.
+func (p *presenter) pick(id string) {
+	kind, value, _ := strings.Cut(id, "-")
+	n, err := strconv.Atoi(value)
+	if err != nil && value != "all" {
+		return
+	}
+	now := Limit{}
+	if l := p.model.limitOf(p.local.limit); l != nil {
+		now = *l
+	}
+	switch kind {
+	case "limit":
+		p.local.limit = grant.Rights(n) & p.model.Rights
+	case "allow":
+		p.emit(Action{Kind: AnswerRight, On: true, For: time.Duration(n) * time.Minute})
+	case "for":
+		p.emit(Action{Kind: SetRight, Rights: p.local.limit, On: true, For: time.Duration(n) * time.Minute, Scope: now.Scope})
+		p.local.limit, p.local.limits = 0, false
+	case "folder":
+		a := Action{Kind: SetRight, Rights: p.local.limit, On: true}
+		if f := Folders(); value != "all" && n >= 0 && n < len(f) {
+			a.Scope = f[n]
+		}
+		if !now.Until.IsZero() { // the time goes on
+			a.For = max(time.Minute, now.Until.Sub(p.model.now()).Round(time.Minute))
+		}
+		p.emit(a)
+	}
 }
 
 // set ticks or switches one right. Controlling needs seeing: allowing control

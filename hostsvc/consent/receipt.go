@@ -56,3 +56,23 @@ func userDir(key, home string) string {
 	}
 	return ""
 }
+
+// Folders are the customer's own folders that files can be limited to: those
+// of downloads, documents, the desktop and pictures that exist.
+func Folders() []string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, d := range [][2]string{{"XDG_DOWNLOAD_DIR", "Downloads"}, {"XDG_DOCUMENTS_DIR", "Documents"}, {"XDG_DESKTOP_DIR", "Desktop"}, {"XDG_PICTURES_DIR", "Pictures"}} {
+		dir := userDir(d[0], home)
+		if dir == "" {
+			dir = filepath.Join(home, d[1])
+		}
+		if s, err := os.Lstat(dir); filepath.IsAbs(dir) && filepath.Clean(dir) != home && err == nil && s.IsDir() {
+			out = append(out, filepath.Clean(dir))
+		}
+	}
+	return out
+}

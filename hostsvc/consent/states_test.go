@@ -60,6 +60,16 @@ func states(now time.Time) map[string]Model {
 			m.RaiseFault = fault.New(fault.Cancelled, "raise", "No.", "")
 		}),
 		"reboot": live(func(m *Model) { m.Keeps, m.After, m.RebootAt = true, "boot", now.Add(25*time.Second) }),
+		"limited": live(func(m *Model) {
+			m.Rights |= grant.Files
+			m.Allowed |= grant.Files
+			m.Limits = []Limit{{Right: grant.Control, Until: now.Add(24*time.Minute + 30*time.Second)}, {Right: grant.Files, Until: now.Add(30 * time.Minute), Scope: "/home/anna/Downloads"}}
+		}),
+		"asked": live(func(m *Model) { m.Allowed, m.Asked = grant.View, grant.Control }),
+		"removed-waiting": with(func(m *Model) {
+			m.Screen = Removed
+			m.Report = &Report{By: grant.ByCustomer, At: now, Clean: true, Receipt: true, SavedTo: "Downloads/Support receipt 2026-11-22.html", Removed: []string{"the keys of the session"}, Waiting: []string{"the note that tells the server"}}
+		}),
 		"ending": with(func(m *Model) { m.Screen, m.Progress, m.Step, m.Steps = Ending, RemovingFiles, 2, 5 }),
 		"removed": with(func(m *Model) {
 			m.Screen = Removed

@@ -135,6 +135,9 @@ func choices(p Page) []choice {
 		if b.Kind == BlockCheck || b.Kind == BlockSwitch {
 			c = append(c, choice{right: b.Right, on: b.On})
 		}
+		if b.Kind == BlockPick {
+			c = append(c, choice{button: b.ID})
+		}
 	}
 	for _, b := range p.Buttons {
 		if b.ID != "submit-link" && b.ID != "submit-code" {
@@ -197,6 +200,9 @@ func pageText(p Page, w *words, live bool) string {
 		case BlockCheck, BlockSwitch:
 			n++
 			fmt.Fprintf(&b, "  %2d  %s %s\n", n, mark[k.On], k.Text)
+		case BlockPick:
+			n++
+			fmt.Fprintf(&b, "  %2d  %s\n", n, strings.TrimSpace(k.Text+"  "+k.Detail))
 		case BlockList:
 			for _, it := range k.Items {
 				fmt.Fprintf(&b, "  %s  %s\n", it.Lead, it.Text)

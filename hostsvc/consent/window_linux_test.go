@@ -606,7 +606,8 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	v.Show(states(time.Now())["watching"])
-	expect("5  Stop")
+	expect("4  Set a time limit")
+	expect("6  Stop")
 	say("nonsense")
 	expect(english.TTYUnknown)
 	say("stop")

@@ -44,6 +44,10 @@ type words struct {
 	CleanTitle, CleanText, UncleanTitle, UncleanText  string
 	RemovedList, LeftList, NotTold                    string
 	NotToldLater, SaveElsewhere                       string
+	SetLimit, LimitsTitle, LimitsText, LimitTitle     string
+	ToTheEnd, ForMinutes, OnlyFolder, AllFolders      string
+	FolderHead, AskedTitle, AskedText, AllowFor       string
+	NotNow, LineRightOver, LineAsked, LineNotNow      string
 	ByTechnician, ByLead, ByCustomer, ByExpiry        string
 	ByLapse, ByLock, ByCancel, ByServer               string
 	SaveReceipt, ReceiptSaved, ReceiptText            string
@@ -178,6 +182,22 @@ var english = words{
 	LeftList:          "What is still there",
 	NotToldLater:      "A small note without any keys to your computer stays until the server can be reached, for 7 days at most. Then it goes by itself.",
 	SaveElsewhere:     "Save another copy",
+	SetLimit:          "Set a time limit",
+	LimitsTitle:       "How long may %s do this?",
+	LimitsText:        "What has a time limit switches itself off. You can switch it on again at any time.",
+	LimitTitle:        "How long: %s?",
+	ToTheEnd:          "until the session ends",
+	ForMinutes:        "for %d minutes",
+	OnlyFolder:        "only in %s",
+	AllFolders:        "in all your folders",
+	FolderHead:        "In which folder",
+	AskedTitle:        "%s asks you to allow: %s",
+	AskedText:         "Nothing changes unless you allow it. You can switch it off again at any time.",
+	AllowFor:          "Allow %s",
+	NotNow:            "Not now",
+	LineRightOver:     "The time you had set was over: %s",
+	LineAsked:         "%s asked to be allowed: %s",
+	LineNotNow:        "Not allowed: %s",
 	NotTold:           "The server could not be told, because there is no network. That changes nothing on this computer.",
 	ByTechnician:      "%s ended the session.",
 	ByLead:            "%s’s company ended the session.",
@@ -345,6 +365,22 @@ var german = words{
 	LeftList:          "Was noch da ist",
 	NotToldLater:      "Ein kleiner Zettel ohne Schlüssel zu Ihrem Computer bleibt, bis der Server erreichbar ist, höchstens 7 Tage. Dann geht er von selbst.",
 	SaveElsewhere:     "Noch eine Kopie sichern",
+	SetLimit:          "Zeit begrenzen",
+	LimitsTitle:       "Wie lange darf %s das?",
+	LimitsText:        "Was zeitlich begrenzt ist, schaltet sich von selbst ab. Sie können es jederzeit wieder einschalten.",
+	LimitTitle:        "Wie lange: %s?",
+	ToTheEnd:          "bis zum Ende der Sitzung",
+	ForMinutes:        "für %d Minuten",
+	OnlyFolder:        "nur in %s",
+	AllFolders:        "in allen Ihren Ordnern",
+	FolderHead:        "In welchem Ordner",
+	AskedTitle:        "%s bittet Sie zu erlauben: %s",
+	AskedText:         "Es ändert sich nichts, wenn Sie es nicht erlauben. Sie können es jederzeit wieder abschalten.",
+	AllowFor:          "Erlauben: %s",
+	NotNow:            "Jetzt nicht",
+	LineRightOver:     "Die von Ihnen gesetzte Zeit war um: %s",
+	LineAsked:         "%s bat um Erlaubnis: %s",
+	LineNotNow:        "Nicht erlaubt: %s",
 	NotTold:           "Der Server konnte nicht benachrichtigt werden, weil kein Netz da ist. Für diesen Computer ändert das nichts.",
 	ByTechnician:      "%s hat die Sitzung beendet.",
 	ByLead:            "Die Firma von %s hat die Sitzung beendet.",

@@ -247,7 +247,12 @@ func (v *x11View) paint() {
 	y := v.u(8)
 	var card image.Rectangle
 	for i, b := range v.page.Blocks {
-		row := b.Kind == BlockCheck || b.Kind == BlockSwitch
+		row := b.Kind == BlockCheck || b.Kind == BlockSwitch || b.Kind == BlockPick
+		if row && i > 0 && v.page.Blocks[i-1].Kind != b.Kind {
+			if card = (image.Rectangle{}); v.page.Blocks[i-1].Kind == BlockSwitch {
+				y += v.u(8)
+			}
+		}
 		if row && card.Empty() {
 			n := 0
 			for _, o := range v.page.Blocks[i:] {
@@ -499,6 +504,25 @@ func (v *x11View) block(c canvas, b Block, x, y, w int, ruled bool) int {
 		}
 		hit(r)
 		return r.Max.Y
+	case BlockPick:
+		r := image.Rect(x, y, x+w, y+v.u(44))
+		if v.hover == b.ID {
+			c.round(r.Inset(v.u(2)), 6*sc, p.PlainWash)
+		}
+		if ruled {
+			c.fill(image.Rect(x, y, x+w, y+max(1, v.u(1))), p.Line)
+		}
+		my := (r.Min.Y + r.Max.Y) / 2
+		end := x + w - v.u(32)
+		c.text(text, end+v.u(8), my-text.height/2, "›", p.Muted)
+		if b.Detail != "" {
+			s := small.fit(b.Detail, w/2)
+			end -= small.width(s) + v.u(6)
+			c.text(small, end, my-small.height/2, s, p.Muted)
+		}
+		c.text(text, x+v.u(14), my-text.height/2, text.fit(b.Text, end-x-v.u(22)), p.Accent)
+		hit(r)
+		return r.Max.Y
 	case BlockRing:
 		y += v.u(14)
 		cx, cy := float64(x)+17*sc, float64(y)+19*sc
@@ -709,6 +733,8 @@ func (v *x11View) activateControl(c *control) {
 		v.p.press(c.id, input{Link: v.link, Code: v.code})
 	case c.kind == BlockCheck || c.kind == BlockSwitch:
 		v.p.set(c.b.Right, !c.b.On)
+	case c.kind == BlockPick:
+		v.p.press(c.id, input{Link: v.link, Code: v.code})
 	case c.kind == BlockDetails:
 		v.folded = !v.folded
 	}
