@@ -394,8 +394,8 @@ func servicePerson(ctx context.Context, folder, display string, under bool, out,
 		Wanted:  func() bool { st, err := os.Lstat(folder); return err == nil && st.IsDir() },
 		Held:    func() bool { return host.Held(base, display) },
 		Desktop: func() (service.Desktop, bool) { return service.FindDesktop(os.Getuid()) },
-		Start: func(_ context.Context, d *service.Desktop) (service.Agent, error) {
-			cmd := exec.Command(filepath.Join(folder, programName), "agent", "--state", folder, "--display", display)
+		Start: func(ctx context.Context, d *service.Desktop) (service.Agent, error) {
+			cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(folder, programName), "agent", "--state", folder, "--display", display)
 			cmd.Dir = "/"
 			cmd.Env = []string{service.MarkEnv + "=1"}
 			if under {

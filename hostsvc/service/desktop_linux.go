@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"os"
@@ -127,7 +128,9 @@ func answers(sockets, display string) bool {
 	}
 	name := filepath.Join(sockets, "X"+strconv.Itoa(n))
 	for _, path := range []string{name, "@" + name} { // in the file system, and the abstract one
-		c, err := net.DialTimeout("unix", path, time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+		cancel()
 		if err == nil {
 			_ = c.Close() // nothing was said on it
 			return true

@@ -245,8 +245,8 @@ func (a *autostart) Install(_ context.Context, s Spec) error {
 
 // Start implements Manager: nothing supervises here, so the service itself is
 // started, on its own.
-func (a *autostart) Start(_ context.Context, s Spec) error {
-	cmd := exec.Command(s.Program, s.Args...)
+func (a *autostart) Start(ctx context.Context, s Spec) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.Program, s.Args...) // it outlives us
 	cmd.Dir = "/"
 	cmd.SysProcAttr = detached()
 	if err := cmd.Start(); err != nil {

@@ -89,7 +89,7 @@ type RootConfig struct {
 // have written is a fault of kind Corrupt.
 func ParseRootConfig(b []byte) (RootConfig, error) {
 	var c RootConfig
-	err := error(nil)
+	var err error
 	switch {
 	case len(b) > maxConfig:
 		err = errors.New("too large")
