@@ -72,6 +72,18 @@ bench: ## figures against TigerVNC, and what an idle session costs (root, a few 
 	@$(MAKE) --no-print-directory lab
 	@test/bench/run.sh
 
+.PHONY: bench-server
+bench-server: ## one server process with 5,000 idle hosts and 200 consoles: memory, CPU, coming back (10 minutes, needs 16,000 open files)
+	@build/need.sh run
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/daypass-signaling ./signaling
+	@$(GO) run ./test/bench/server
+
+.PHONY: faults
+faults: ## the limits while a real server is killed at random, for FAULTS=120 seconds
+	@build/need.sh run
+	@DAYPASS_FAULTS_SECONDS=$(or $(FAULTS),120) $(GO) test -count=1 -v -timeout 20m ./test/faults
+
 .PHONY: lab
 lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a session without a person (docs/lab.md)
 	@build/need.sh run

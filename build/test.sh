@@ -104,9 +104,10 @@ unit() {
 	local slow="daypass/test/netlab daypass/signaling/server daypass/hostsvc/encode"
 	# shellcheck disable=SC2086,SC2046 # lists of packages
 	DAYPASS_REQUIRE_NETNS=1 counted go go test -json -race -timeout 10m $slow \
-		$(go list ./... | grep -vx -e daypass -e daypass/test/pairs $(printf -- '-e %s ' $slow))
+		$(go list ./... | grep -vx -e daypass -e daypass/test/pairs -e daypass/test/faults $(printf -- '-e %s ' $slow))
 	counted go go test -json -race -timeout 10m -run '^(TestReactivation|TestReactivationDeclined|TestTheReceipt.*|TestTwo.*)$' ./test/pairs
 	counted go go test -json -timeout 10m -parallel 6 ./test/pairs
+	counted go go test -json -timeout 10m ./test/faults # real processes: the detector sees none of them
 	go vet -tags "$TAGS" . # the window has no unit tests; test/bindings and test/e2e drive it
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +32,7 @@ type ConsoleConfig struct {
 	Server *url.URL
 	Key    ed25519.PrivateKey // the console's: signs requests; tokens are bound to it
 	Tokens TokenStore
+	Dialer *net.Dialer  // nil: the usual one
 	Log    *slog.Logger // nil: silent
 }
 
@@ -54,7 +56,7 @@ type Client struct {
 
 // NewClient returns a client. It does no I/O.
 func NewClient(cfg ConsoleConfig) *Client {
-	return &Client{cfg: cfg, call: newCaller(cfg.Server, cfg.Key, cfg.Log)}
+	return &Client{cfg: cfg, call: newCaller(cfg.Server, cfg.Key, cfg.Dialer, cfg.Log)}
 }
 
 // Close drops idle connections. Mailboxes are closed by themselves.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -24,6 +25,7 @@ type HostConfig struct {
 	Session  grant.ID
 	Instance Instance
 	Key      ed25519.PrivateKey // the host's device key: signs requests, and is the HostKey of Activated
+	Dialer   *net.Dialer        // nil: the usual one
 	Log      *slog.Logger       // nil: silent
 }
 
@@ -56,7 +58,7 @@ type HostMailbox struct {
 func DialHost(cfg HostConfig) *HostMailbox {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &HostMailbox{
-		cfg: cfg, call: newCaller(cfg.Server, cfg.Key, cfg.Log),
+		cfg: cfg, call: newCaller(cfg.Server, cfg.Key, cfg.Dialer, cfg.Log),
 		recv: make(chan []byte, protocol.MaxMailbox), events: make(chan HostEvent, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	s := newSocket(false, m.call.log)

@@ -38,7 +38,10 @@ type caller struct {
 	ours  time.Time
 }
 
-func newCaller(server *url.URL, key ed25519.PrivateKey, log *slog.Logger) *caller {
+func newCaller(server *url.URL, key ed25519.PrivateKey, from *net.Dialer, log *slog.Logger) *caller {
+	if from == nil {
+		from = &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -47,7 +50,7 @@ func newCaller(server *url.URL, key ed25519.PrivateKey, log *slog.Logger) *calle
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+				DialContext:           from.DialContext,
 				ForceAttemptHTTP2:     true,
 				MaxIdleConns:          4,
 				IdleConnTimeout:       60 * time.Second,

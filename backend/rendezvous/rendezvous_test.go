@@ -186,7 +186,7 @@ func TestAWrongClockIsCorrectedByTheServers(t *testing.T) {
 		}
 		w.Write([]byte(`{"servers":[]}`))
 	})
-	c := newCaller(u, testKey(t), nil)
+	c := newCaller(u, testKey(t), nil, nil)
 	defer c.close()
 	var out protocol.ICE
 	if err := c.call(t.Context(), "op", http.MethodGet, "/x", "", nil, &out); err != nil || asked != 2 {
@@ -217,14 +217,14 @@ func TestWhatAnswersInAnotherFormBecomesAFaultWithWords(t *testing.T) {
 			w.WriteHeader(n)
 			w.Write([]byte(b))
 		})
-		c := newCaller(u, testKey(t), nil)
+		c := newCaller(u, testKey(t), nil, nil)
 		err := c.call(t.Context(), "op", http.MethodGet, "/x", "", nil, &struct{ A int }{})
 		c.close()
 		if f := fault.Of(err); f.Kind != want || f.Message == "" {
 			t.Errorf("%.40s: %v", body, err)
 		}
 	}
-	c := newCaller(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, testKey(t), nil)
+	c := newCaller(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, testKey(t), nil, nil)
 	if err := c.call(t.Context(), "op", http.MethodGet, "/x", "", nil, nil); fault.KindOf(err) != fault.Offline {
 		t.Errorf("nobody there: %v", err)
 	}

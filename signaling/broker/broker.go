@@ -29,7 +29,8 @@ import (
 
 const (
 	writeTimeout = 10 * time.Second
-	maxReplies   = 64 // answers that wait to be written
+	checkEvery   = 2 * time.Second // while a receipt is owed
+	maxReplies   = 64              // answers that wait to be written
 	forgetAfter  = 10 * time.Minute
 )
 
@@ -571,11 +572,10 @@ func (br *Broker) serve(ctx context.Context, accept Accept, client string, get f
 	br.mu.Unlock()
 
 	var wg sync.WaitGroup
-	wg.Go(func() { cancel(br.write(ctx, conn, b, s)) })
 	// Reading ends only with the connection: cancelling a read would lose the
 	// close frame that says why.
 	wg.Go(func() { cancel(br.read(ctx, conn, b, s)) })
-	<-ctx.Done()
+	cancel(br.write(ctx, conn, b, s)) // here: thousands of sockets are waited for, and a goroutine each counts
 	cause := context.Cause(ctx)
 	br.mu.Lock()
 	if b.sock == s {
@@ -803,8 +803,15 @@ func (br *Broker) next(b *box, s *sock) (f *protocol.Frame, told bool, err error
 	return nil, false, nil
 }
 
+// owed reports whether the box has messages that its reader has not received.
+func (br *Broker) owed(b *box) bool {
+	br.mu.Lock()
+	defer br.mu.Unlock()
+	return len(b.queue) > 0
+}
+
 func (br *Broker) write(ctx context.Context, conn *websocket.Conn, b *box, s *sock) error {
-	check := time.NewTicker(2 * time.Second)
+	check := time.NewTimer(checkEvery)
 	defer check.Stop()
 	for {
 		for {
@@ -828,14 +835,21 @@ func (br *Broker) write(ctx context.Context, conn *websocket.Conn, b *box, s *so
 				return context.Cause(ctx)
 			}
 		}
+		// Thousands of sockets are idle: each looks at the clock when it may be
+		// silent for too long, and more often only while it owes a receipt.
+		quiet := protocol.SilentAfter - time.Since(time.Unix(0, s.heard.Load()))
+		if quiet < 0 {
+			return fmt.Errorf("broker: nothing heard for %s", protocol.SilentAfter)
+		}
+		if br.owed(b) {
+			quiet = min(quiet, checkEvery)
+		}
+		check.Reset(quiet + time.Millisecond)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-s.wake:
 		case <-check.C:
-			if time.Since(time.Unix(0, s.heard.Load())) > protocol.SilentAfter {
-				return fmt.Errorf("broker: nothing heard for %s", protocol.SilentAfter)
-			}
 		}
 	}
 }

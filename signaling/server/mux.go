@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxConns  = 4096            // open at once, all kinds
+	maxConns  = 16384           // open at once, all kinds
 	acceptsPS = 300             // new connections a second, so that a restart does not melt
 	sniffFor  = 5 * time.Second // until the first byte, TLS included
 )
