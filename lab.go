@@ -139,7 +139,7 @@ func (f *labFlags) invite(ctx context.Context, d *desk.Desk, who *signIn) (strin
 			}
 			if errors.Is(err, rendezvous.ErrTOTP) && time.Now().Before(end.Add(protocol.TOTPPeriod)) {
 				// Another start used this code: the next one, once the server takes it.
-				if serr := sleep(ctx, time.Until(time.Unix((who.spent)*30, 0))); serr != nil {
+				if serr := sleep(ctx, time.Until(time.Unix(who.spent*30, 0))); serr != nil {
 					return "", serr
 				}
 				continue

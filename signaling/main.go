@@ -220,13 +220,21 @@ func companies(ctx context.Context, data string, stdout io.Writer) error {
 		return err
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "COMPANY\tPEOPLE\tLIVE SESSIONS\tSTATE")
+	line := func(format string, args ...any) {
+		if err == nil {
+			_, err = fmt.Fprintf(w, format+"\n", args...)
+		}
+	}
+	line("COMPANY\tPEOPLE\tLIVE SESSIONS\tSTATE")
 	for _, c := range list {
 		state := "active"
 		if c.Suspended {
 			state = "suspended"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", c.Name, c.People, c.Live, state)
+		line("%s\t%d\t%d\t%s", c.Name, c.People, c.Live, state)
+	}
+	if err != nil {
+		return err
 	}
 	return w.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -131,8 +132,8 @@ func (d *Directory) prove(ctx context.Context, op string, a store.Auth, password
 
 // asDenied makes a fault of a sign-in one inside a sign-in, which goes on.
 func asDenied(err error) error {
-	e, ok := err.(*Error)
-	if !ok || e.Code != protocol.CodeTOTP {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != protocol.CodeTOTP {
 		return err
 	}
 	return &Error{Code: e.Code, Fault: fault.New(fault.Denied, e.Fault.Op, e.Fault.Message, e.Fault.Hint)}

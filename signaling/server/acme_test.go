@@ -150,7 +150,7 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	default:
-		w.WriteHeader(404)
+		w.WriteHeader(http.StatusNotFound)
 	}
 }
 
