@@ -239,20 +239,25 @@ func companies(ctx context.Context, data string, stdout io.Writer) error {
 	return w.Flush()
 }
 
-// tune keeps the process small. What thousands of idle sockets need lives long
-// and is little; password hashing takes 64 MiB now and then, which is to go back
-// to the system. The variables of Go's runtime win over this.
-func tune() {
+// tune keeps the process small until ctx is done. What thousands of idle sockets
+// need lives long and is little; password hashing takes 64 MiB now and then,
+// which go back to the system within a minute. A limit of memory would not do:
+// near it the collector never rests. GOGC wins over this.
+func tune(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemory)
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			debug.FreeOSMemory()
+		}
 	}
 }
-
-// softMemory is how many bytes the process tries to stay below; it may take more.
-const softMemory = 256 << 20
 
 func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, stderr io.Writer) error {
 	cfg := server.Config{}
@@ -297,7 +302,7 @@ func serve(ctx context.Context, fs *flag.FlagSet, data *string, args []string, s
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	cfg.DataDir = *data
-	tune()
+	go tune(ctx)
 	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return err
