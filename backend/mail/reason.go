@@ -183,12 +183,12 @@ func refusedMail(err error, send *gomail.SendError, to string) error {
 		}
 	case gomail.ErrSMTPRcptTo:
 		switch {
+		case strings.Contains(low, "relay access denied"), code >= 500 && strings.Contains(low, "relay"): // Postfix says it with 454
+			return fault.Wrap(err, fault.Denied, op, "The mail server sends no mail to other companies for this account.", "Enter user name and password in Settings, Mail, or ask whoever runs the server. "+meanwhile)
 		case code == 452 || code == 552:
 			return fault.Wrap(err, fault.Full, op, "The recipient's mailbox or the mail server is full.", meanwhile)
 		case temp:
 			return fault.Wrap(err, fault.Offline, op, "The mail server wants to be asked again later about this recipient.", "This is usual where servers do not know each other yet. Send again in five minutes. "+meanwhile)
-		case strings.Contains(low, "relay"):
-			return fault.Wrap(err, fault.Denied, op, "The mail server sends no mail to other companies for this account.", "Enter user name and password in Settings, Mail, or ask whoever runs the server. "+meanwhile)
 		case code == 554:
 			return refused(err)
 		case code >= 500:

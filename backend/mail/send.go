@@ -20,8 +20,11 @@ import (
 // Timeout is how long the mail server may take for a whole mail.
 const Timeout = 60 * time.Second
 
-// connectLimit is how long the mail server may take to answer at all.
-const connectLimit = 15 * time.Second
+// Until the mail server answers at all, and until it has let us in.
+const (
+	connectLimit = 15 * time.Second
+	signInLimit  = 25 * time.Second
+)
 
 // Stage is how far a sending is.
 type Stage string
@@ -69,7 +72,6 @@ func (s Sender) Send(ctx context.Context, m Message) error {
 	defer cancel()
 	conf := &tls.Config{ServerName: s.Server.Host, MinVersion: tls.VersionTLS12, RootCAs: s.RootCAs}
 	d := &dialer{implicit: s.Server.Security == TLS, conf: conf, stage: s.stage}
-	d.watch(ctx)
 	defer d.release()
 	opts := []gomail.Option{
 		gomail.WithPort(s.Server.Port), gomail.WithTimeout(Timeout), gomail.WithTLSConfig(conf),
@@ -93,9 +95,13 @@ func (s Sender) Send(ctx context.Context, m Message) error {
 		return fault.Wrap(err, fault.Invalid, "mail.send", "The mail settings cannot be used.", "Check them in Settings, Mail.")
 	}
 	s.stage(Connecting)
-	if err := c.DialWithContext(ctx); err != nil {
-		return explain(ctx, err, s.Server, m.To)
+	dctx, enough := context.WithTimeout(ctx, signInLimit)
+	defer enough()
+	d.watch(dctx)
+	if err := c.DialWithContext(dctx); err != nil {
+		return explain(dctx, err, s.Server, m.To)
 	}
+	d.watch(ctx)
 	s.stage(HandingIn)
 	if err := c.Send(msg); err != nil {
 		return explain(ctx, err, s.Server, m.To)
@@ -168,10 +174,14 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return conn, nil
 }
 
-// watch cuts the connection when ctx is done.
+// watch cuts the connection when ctx is done, instead of what was watched
+// before.
 func (d *dialer) watch(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.stop != nil {
+		d.stop()
+	}
 	d.stop = context.AfterFunc(ctx, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -170,6 +170,7 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 		"mailbox full":     {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "full@example.com" }, fault.Full, "full"},
 		"greylisting":      {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "later@example.com" }, fault.Offline, "asked again later"},
 		"relaying":         {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "relay@example.com" }, fault.Denied, "other companies"},
+		"relaying, 454":    {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "postfix@example.com" }, fault.Denied, "other companies"},
 		"spam":             {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "spam@example.com" }, fault.Denied, "refused the mail"},
 		"cut":              {secured(smtpd.StartTLS), func(_ *Sender, m *Message) { m.To = "cut@example.com"; m.Text = strings.Repeat("long ", 400_000) }, fault.Offline, ""},
 		"lost":             {secured(smtpd.TLS), func(_ *Sender, m *Message) { m.To = "lost@example.com" }, fault.Offline, "nobody knows whether"},

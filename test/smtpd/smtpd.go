@@ -8,6 +8,7 @@
 //
 //	unknown  refused for ever (550)      full   refused: mailbox full (552)
 //	later    refused once (451), as servers with greylisting do
+//	postfix  refused: relaying, as Postfix says it (454)
 //	relay    refused: relaying (554)     spam   refused after the mail (554)
 //	cut      connection closed within the mail
 //	lost     connection closed after the mail, without an answer
@@ -267,6 +268,8 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 		return no(550, smtp.EnhancedCode{5, 1, 1}, "User unknown")
 	case "full":
 		return no(552, smtp.EnhancedCode{5, 2, 2}, "Mailbox full")
+	case "postfix":
+		return no(454, smtp.EnhancedCode{4, 7, 1}, "Relay access denied")
 	case "relay":
 		return no(554, smtp.EnhancedCode{5, 7, 1}, "Relay access denied")
 	case "later":
