@@ -17,6 +17,7 @@
 package smtpd
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -122,7 +123,7 @@ func Start(cfg Config) (*Server, error) {
 		x.s.TLSConfig = conf
 	}
 	x.s.AllowInsecureAuth = cfg.Security == Plain
-	if x.l, err = net.Listen("tcp", cfg.Listen); err != nil {
+	if x.l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.Listen); err != nil {
 		return nil, err
 	}
 	x.Port = x.l.Addr().(*net.TCPAddr).Port
@@ -131,7 +132,7 @@ func Start(cfg Config) (*Server, error) {
 	}
 	go func() {
 		defer close(x.done)
-		x.s.Serve(x.l)
+		_ = x.s.Serve(x.l) // ends with Close
 	}()
 	return x, nil
 }
@@ -152,7 +153,7 @@ func (x *Server) Mails() []Mail {
 
 // Close ends it.
 func (x *Server) Close() {
-	x.s.Close()
+	_ = x.s.Close()
 	x.l.Close()
 	<-x.done
 }
