@@ -73,6 +73,9 @@ func (s *Setup) Leave() error { return crossed(s.desk.Leave()) }
 // same person.
 func (s *Sessions) EndOf(id string) error { return s.byID(id, s.desk.EndOf) }
 
+// Refresh asks the server for all sessions now.
+func (s *Sessions) Refresh() error { return crossed(s.desk.Refresh()) }
+
 // Team is the page of colleagues, policy and audit. The server decides who may
 // what.
 type Team struct{ desk *desk.Desk }

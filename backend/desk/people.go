@@ -501,6 +501,22 @@ func (d *Desk) VerifyAudit() (AuditVerdict, error) {
 	})
 }
 
+// Refresh asks the server for all sessions now and returns when the page can
+// know them: a lead is not told of each change at a colleague's by itself.
+func (d *Desk) Refresh() error {
+	var sig Signaling
+	if err := d.look(func() error {
+		if sig = d.sig; sig == nil || d.phase != PhaseReady {
+			return notReady()
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	d.refresh(d.ctx, sig)
+	return nil
+}
+
 // EndOf ends a live session that is not this console's: a colleague's as a
 // lead, or one's own that was begun at another console. The server tells its
 // host and its console.

@@ -129,7 +129,7 @@ await step('the colleague makes a session; the lead sees it under Company and en
   await invite('anna@example.org')
   await colleague.getByText('Waiting for the customer').first().waitFor()
   await goTo(admin, /^Sessions/)
-  await admin.getByText('Company', { exact: true }).click()
+  await admin.getByRole('radio', { name: 'Company' }).check({ force: true })
   const row = admin.getByRole('row').filter({ hasText: 'Tom Brandt' })
   await row.waitFor()
   await row.getByRole('button', { name: /^End/ }).click()

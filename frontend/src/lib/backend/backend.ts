@@ -77,6 +77,8 @@ export interface Backend {
     reboot(id: string): Promise<void>
     /** Ends a session of a colleague (leads), or of one's own that was begun at another console. */
     endOf(id: string): Promise<void>
+    /** Asks the server for all sessions now: colleagues' come by themselves once a minute only. */
+    refresh(): Promise<void>
   }
   remote: {
     open(id: string, viewOnly: boolean): Promise<Ticket>

@@ -98,6 +98,7 @@ function backend(): Backend {
       putAway: (id) => call('Sessions', 'PutAway', id),
       reboot: (id) => call('Sessions', 'Reboot', id),
       endOf: (id) => call('Sessions', 'EndOf', id),
+      refresh: () => call('Sessions', 'Refresh'),
     },
     remote: {
       open: (id, viewOnly) => call('Remote', 'Open', id, viewOnly),

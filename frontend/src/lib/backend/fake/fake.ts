@@ -303,6 +303,7 @@ export class FakeBackend implements Backend {
           s.verbs = { ...s.verbs, reboot: false }
         }),
       ),
+    refresh: () => this.#ask('sessions.refresh', '', () => undefined),
     endOf: (id: string) =>
       this.#ask('sessions.endOf', id, () =>
         this.change((s) => {
