@@ -331,6 +331,11 @@ func (s *Sessions) NewCode(id string) error { return s.byID(id, s.desk.NewCode) 
 // End ends the session now.
 func (s *Sessions) End(id string) error { return s.byID(id, s.desk.End) }
 
+// AskRight asks the customer to allow a right that is off.
+func (s *Sessions) AskRight(id, right string) error {
+	return s.byID(id, func(id string) error { return s.desk.AskRight(id, right) })
+}
+
 // Reboot asks the customer's computer to restart; the customer may refuse.
 func (s *Sessions) Reboot(id string) error { return s.byID(id, s.desk.Reboot) }
 

@@ -65,7 +65,7 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 	want := map[string]string{
 		"Shell":    "About CopyText DismissNotice Doctor Fullscreen Quit SetAppearance SetLanguage Snapshot",
 		"Setup":    "Join Leave Look SetLAN SetPassphrase SignIn SignOut Unlock UseMemory UseServer UseThisComputer",
-		"Sessions": "Again Cancel Choose CopyLink Correct Create End EndOf NewCode OpenMailProgram Preview PutAway Reboot Refresh Resend SendMail TakeOver",
+		"Sessions": "Again AskRight Cancel Choose CopyLink Correct Create End EndOf NewCode OpenMailProgram Preview PutAway Reboot Refresh Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save StopTest Test",
 		"History":  "AddTag CancelExport CheckReceipt Export ExportProgress Facets List Marks Open RemoveTag SetNote Timeline",

@@ -22,6 +22,10 @@ import (
 // conn is the link to one host and what runs over it. Fields belong to the
 // loop unless they say otherwise.
 type conn struct {
+	offered grant.Rights // what the customer could allow
+	asked   grant.Rights // of that, what the customer is being asked for
+	limits  map[grant.Rights]limitedRight
+
 	link   Link
 	box    *box
 	state  peer.State
@@ -369,6 +373,7 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 			l.fault = FaultOf(fault.New(fault.Unsupported, "session.version", "The host program is of another version.", "End the session and start a new one, so that the customer gets the current program."))
 		}
 		c.displays, c.paused, c.standing = m.Displays, m.Paused, m.Standing
+		c.rightsNow(&wire.RightsNow{Rights: m.Rights, Offered: m.Offered})
 		d.must(l, session.RightsChanged{Rights: m.Rights})
 	case *wire.Standing:
 		c.standing = *m
@@ -377,6 +382,7 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 	case *wire.Displays:
 		c.displays = m.Displays
 	case *wire.RightsNow:
+		c.rightsNow(m)
 		d.must(l, session.RightsChanged{Rights: m.Rights})
 	case *wire.Paused:
 		if m.By != c.paused {
@@ -394,6 +400,9 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 		}
 	case *wire.Refused:
 		f := &Fault{Kind: string(m.Kind), Op: "remote.refused", Message: m.Message, Hint: m.Hint}
+		if m.Asked == wire.KindAskRight && m.Kind != fault.Conflict {
+			c.asked = 0
+		}
 		switch {
 		case m.Asked == wire.KindOpen && c.remote != nil:
 			c.blocked = f

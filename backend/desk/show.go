@@ -97,7 +97,7 @@ func (d *Desk) showForeign(f rendezvous.Session) Session {
 		ID: f.ID.String(), Label: f.Label, Technician: f.Technician, State: f.State,
 		Customer: Customer{Name: f.Label, Language: f.Language}, CreatedAt: ms(f.Created), InviteExpiresAt: ms(f.Expires),
 		ActivatedAt: ms(f.Activated), EndedAt: ms(f.Ended), EndedBy: string(f.EndedBy),
-		Mail: MailState{State: string(session.MailNone)}, Waiting: []Waiting{}, Rights: []string{},
+		Mail: MailState{State: string(session.MailNone)}, Waiting: []Waiting{}, Rights: []string{}, Allowed: []RightState{},
 	}
 	if !f.Activated.IsZero() {
 		out.ExpiresAt = ms(f.Expires)
@@ -124,7 +124,7 @@ func (d *Desk) show(l *live) Session {
 		ID: x.ID.String(), Label: x.Customer.Label(), Mine: true, Again: x.Again, Technician: x.Technician,
 		Customer: Customer(x.Customer), State: string(x.State), CreatedAt: ms(x.Created), InviteExpiresAt: ms(x.Invite),
 		ActivatedAt: ms(x.Activated), ExpiresAt: ms(x.Expires), EndedAt: ms(x.EndedAt), EndedBy: string(x.EndedBy),
-		Soon: d.soon(x), Mail: MailState{State: string(x.Mail.State), At: ms(x.Mail.At), Server: x.Mail.Server}, Waiting: []Waiting{}, Rights: session.Names(x.Rights), Fault: l.fault,
+		Soon: d.soon(x), Mail: MailState{State: string(x.Mail.State), At: ms(x.Mail.At), Server: x.Mail.Server}, Waiting: []Waiting{}, Rights: session.Names(x.Rights), Allowed: l.rightStates(), Fault: l.fault,
 	}
 	if x.Mail.State == session.MailFailed {
 		out.Mail.Fault = &Fault{Kind: x.Mail.Kind, Op: x.Mail.Op, Message: x.Mail.Message, Hint: x.Mail.Hint, Details: x.Mail.Details}

@@ -201,6 +201,7 @@ type Session struct {
 	Code            *Code         `json:"code,omitempty"`
 	Host            *Host         `json:"host,omitempty"`
 	Rights          []string      `json:"rights"`
+	Allowed         []RightState  `json:"allowed"` // what the customer could allow, as it stands
 	LinkState       string        `json:"link_state,omitempty"`
 	Path            string        `json:"path,omitempty"`
 	RTTMs           float64       `json:"rttMs,omitempty"`

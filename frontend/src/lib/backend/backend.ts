@@ -75,6 +75,7 @@ export interface Backend {
     end(id: string): Promise<void>
     putAway(id: string): Promise<void>
     reboot(id: string): Promise<void>
+    askRight(id: string, right: string): Promise<void>
     /** Ends a session of a colleague (leads), or of one's own that was begun at another console. */
     endOf(id: string): Promise<void>
     /** Asks the server for all sessions now: colleagues' come by themselves once a minute only. */

@@ -23,7 +23,7 @@ async function call<T>(type: string, method: string, ...args: unknown[]): Promis
 }
 
 // Go marshals an empty slice that was never made as null; the page wants lists to be lists.
-const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'people', 'invitations', 'consoles', 'entitled', 'live', 'companyRights', 'contacts', 'offered']
+const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'allowed', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'people', 'invitations', 'consoles', 'entitled', 'live', 'companyRights', 'contacts', 'offered']
 
 /** Replaces null by an empty list where the contract promises a list, at any depth. Exported for its test. */
 export function lists<T>(value: T): T {
@@ -97,6 +97,7 @@ function backend(): Backend {
       end: (id) => call('Sessions', 'End', id),
       putAway: (id) => call('Sessions', 'PutAway', id),
       reboot: (id) => call('Sessions', 'Reboot', id),
+      askRight: (id, right) => call('Sessions', 'AskRight', id, right),
       endOf: (id) => call('Sessions', 'EndOf', id),
       refresh: () => call('Sessions', 'Refresh'),
     },

@@ -92,6 +92,8 @@ export interface Session {
   code?: Code
   host?: { computer: string; os: string; user: string; timeZone: string; version: string }
   rights: string[]
+  /** What the customer could allow, as it stands now; empty while the computer is not connected. */
+  allowed: { right: string; on: boolean; until?: number; folder?: string; asked?: boolean }[]
   link_state?: 'connecting' | 'open' | 'stale' | 'reconnecting' | 'closed'
   path?: 'direct' | 'relay'
   rttMs?: number

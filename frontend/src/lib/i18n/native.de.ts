@@ -8,6 +8,9 @@ import { aboutPeople } from './native.people.de'
 export const sentences: Record<string, string> = {
   ...aboutPeople,
   ...mailSentences,
+  // asking for a right
+  'The customer said “not now”.': 'Der Kunde hat „Jetzt nicht“ gesagt.',
+  'Talk about it, then ask again.': 'Sprechen Sie darüber und bitten Sie dann noch einmal darum.',
   // the connection to the server
   'The server cannot be reached.': 'Der Server ist nicht erreichbar.',
   'The server is out of reach.': 'Der Server ist nicht erreichbar.',

@@ -296,6 +296,12 @@ export class FakeBackend implements Backend {
         }),
       ),
     end: (id: string) => this.#ask('sessions.end', id, () => this.#end(id, 'technician')),
+    askRight: (id: string, right: string) =>
+      this.#ask('sessions.askRight', id, () =>
+        this.edit(id, (s) => {
+          s.allowed = s.allowed.map((r) => (r.right === right ? { ...r, asked: true } : r))
+        }),
+      ),
     reboot: (id: string) =>
       this.#ask('sessions.reboot', id, () =>
         this.edit(id, (s) => {

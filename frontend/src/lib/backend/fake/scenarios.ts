@@ -28,6 +28,7 @@ export function session(over: Partial<Session> = {}): Session {
     mail: { state: 'sent', at: now - 4 * MIN },
     waiting: [],
     rights: [],
+    allowed: [],
     verbs: { ...early },
     ...over,
   }
@@ -69,6 +70,7 @@ export function active(over: Partial<Session> = {}): Session {
     link: undefined,
     host: { computer: 'PC-ANNA', os: 'Debian 12', user: 'anna', timeZone: 'Europe/Vienna', version: '0.2.0' },
     rights: ['view', 'control', 'clipboard'],
+    allowed: ['view', 'control', 'clipboard'].map((right) => ({ right, on: true })),
     link_state: 'open',
     path: 'direct',
     rttMs: 12,
@@ -91,7 +93,7 @@ export function active(over: Partial<Session> = {}): Session {
 }
 
 const colleague = (id: string, label: string, technician: string, over: Partial<Session> = {}): Session =>
-  active({ id, label, technician, mine: false, customer: { email: '', name: label, subject: '', language: 'en' }, verbs: { ...none }, fingerprints: undefined, remote: undefined, rights: [], ...over })
+  active({ id, label, technician, mine: false, customer: { email: '', name: label, subject: '', language: 'en' }, verbs: { ...none }, fingerprints: undefined, remote: undefined, rights: [], allowed: [], ...over })
 
 const removed = (over: Partial<Session> = {}): Session =>
   active({
@@ -254,7 +256,7 @@ export const scenarios: Record<string, () => Snapshot> = {
     base({ notices: [{ id: 'n1', level: 'warn', fault: fault('storage', 'Only 120 MB are left on this disk', 'Free some space so that the journal can go on.', '/home 98 %') }] }),
   remote: () => one(active({ id: 'a' })),
   reconnecting: () => one(active({ id: 'a', presence: 'reconnecting', presenceSince: Date.now() - 7000, link_state: 'reconnecting' })),
-  paused: () => one(active({ id: 'a', rights: ['view'], remote: { ...active().remote!, open: true, paused: 'customer' } })),
+  paused: () => one(active({ id: 'a', rights: ['view'], allowed: [{ right: 'view', on: true, until: Date.now() + 25 * 60_000 }, { right: 'control', on: false }, { right: 'clipboard', on: false, asked: true }], remote: { ...active().remote!, open: true, paused: 'customer' } })),
   blocked: () =>
     one(active({ id: 'a', remote: { ...active().remote!, open: true, blocked: fault('unsupported', 'The screen of PC-ANNA is locked', 'Ask the customer to unlock it. The picture comes back by itself.', 'xscreensaver active') } })),
   bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
