@@ -131,10 +131,11 @@ fuzz() {
 }
 
 # What the Windows program is made of, cross-compiled and run in Wine. The rest of it is driven by the end-to-end.
+# One package at a time: they share the desktop.
 wine() {
 	counted go build/wine/with.sh env GOOS=windows CGO_ENABLED=0 \
-		go test -json -count=1 -timeout 5m -exec "$PWD/build/wine/exec" ./backend/fault ./backend/grant ./backend/wire ./backend/pairing/... \
-		./backend/rendezvous/... ./backend/peer ./hostsvc/screen ./hostsvc/lease ./hostsvc/removal ./hostsvc/consent
+		go test -json -p 1 -count=1 -timeout 5m -exec "$PWD/build/wine/exec" ./backend/fault ./backend/grant ./backend/wire ./backend/pairing/... \
+		./backend/rendezvous/... ./backend/peer ./hostsvc/screen ./hostsvc/input ./hostsvc/clip ./hostsvc/lease ./hostsvc/removal ./hostsvc/consent
 }
 
 page() { (cd frontend && counted vitest npx --no-install vitest run); }

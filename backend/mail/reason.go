@@ -139,6 +139,8 @@ func refusedConnection(err error, srv Server) error {
 		return fault.Wrap(err, fault.SignedOut, op, "The mail server does not take the user name and password.", "Check them in Settings, Mail. Some providers want an app password.")
 	case strings.Contains(text, "does not support STARTTLS"), code == 454, code == 502 && srv.Security == StartTLS:
 		return fault.Wrap(err, fault.Hostile, op, "The mail server does not offer encryption on this port.", "Choose TLS with port 465, or ask whoever runs the server. "+meanwhile)
+	case strings.Contains(text, "tls: ") && !errors.As(err, &record):
+		return fault.Wrap(err, fault.Unsupported, op, "The mail server and Daypass could not agree on an encryption.", "The server has to offer TLS 1.2 or newer and a key that works; its log says more. Ask whoever runs it. "+meanwhile)
 	case errors.As(err, &record), errors.Is(err, errHandshake) && !timeout:
 		return fault.Wrap(err, fault.Unsupported, op, "The mail server does not speak TLS from the start on this port.", "Choose STARTTLS, usually with port 587, in Settings, Mail.")
 	case code == 421 || code >= 400 && code < 500:

@@ -178,6 +178,8 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 		"no encryption":    {smtpd.Config{Security: smtpd.Plain}, func(s *Sender, _ *Message) { s.Server.Security = StartTLS }, fault.Hostile, "does not offer encryption"},
 		"tls wanted":       {secured(smtpd.StartTLS), func(s *Sender, _ *Message) { s.Server.Security = None }, fault.Unsupported, "no password without encryption"},
 		"not tls":          {secured(smtpd.StartTLS), func(s *Sender, _ *Message) { s.Server.Security = TLS }, fault.Unsupported, "does not speak TLS from the start"},
+		"old tls":          {smtpd.Config{Security: smtpd.TLS, OldTLS: true}, nil, fault.Unsupported, "could not agree on an encryption"},
+		"old starttls":     {smtpd.Config{OldTLS: true}, nil, fault.Unsupported, "could not agree on an encryption"},
 		"strange issuer":   {secured(smtpd.StartTLS), func(s *Sender, _ *Message) { s.RootCAs = x509.NewCertPool() }, fault.Hostile, "does not trust"},
 		"strange, tls":     {secured(smtpd.TLS), func(s *Sender, _ *Message) { s.RootCAs = x509.NewCertPool() }, fault.Hostile, "does not trust"},
 		"other name":       {secured(smtpd.StartTLS), func(s *Sender, _ *Message) { s.Server.Host = "127.0.0.1" }, fault.Hostile, "is for localhost, not for 127.0.0.1"},

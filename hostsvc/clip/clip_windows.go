@@ -51,6 +51,10 @@ type win struct {
 	closed atomic.Bool
 }
 
+// turn is taken by who uses the clipboard in this process: without a window of
+// its own, the system does not tell one thread of a process from another.
+var turn = make(chan struct{}, 1)
+
 // open runs f with the clipboard open. Another program may hold it for a
 // moment, so it is tried until ctx ends, at most a second. The clipboard
 // belongs to a thread.
@@ -58,10 +62,16 @@ func (w *win) open(ctx context.Context, f func() error) error {
 	if w.closed.Load() {
 		return errClosed
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Conflict, "clipboard", "Another program holds the customer's clipboard.", "Try again.")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for {
 		ok, _, err := procOpen.Call(0)
 		if ok != 0 {

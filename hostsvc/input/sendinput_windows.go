@@ -125,7 +125,7 @@ func (w *win) move(p image.Point) error {
 		if size < 2 {
 			return 0
 		}
-		return int32(((v-from)*65536 + size/2) / size) // the pixel's middle, as the system divides
+		return int32(((v-from)*2 + 1) * 65536 / (2 * size)) // the pixel's middle, right however the system rounds
 	}
 	return w.mouse(norm(p.X, metric(virtualX), metric(virtualW)), norm(p.Y, metric(virtualY), metric(virtualH)), 0, mouseMove|mouseAbsolute|mouseVirtualDesk)
 }

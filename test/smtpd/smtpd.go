@@ -76,6 +76,7 @@ type Config struct {
 	User       string          // with Password: needed to send
 	Password   string          //
 	Refuse     *smtp.SMTPError // of the sign-in, instead of 535
+	OldTLS     bool            // nothing newer than TLS 1.1
 	MaxBytes   int64           // of a mail; 0: no limit
 	Took       func(Mail)      // called for each mail, from the connection's goroutine
 }
@@ -112,6 +113,9 @@ func Start(cfg Config) (*Server, error) {
 	conf, ca, err := certificate(cfg.Names, cfg.NotAfter)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.OldTLS {
+		conf.MinVersion, conf.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
 	x := &Server{cfg: cfg, CA: ca, tried: map[string]int{}, done: make(chan struct{})}
 	x.s = smtp.NewServer(x)
