@@ -84,6 +84,10 @@ faults: ## the limits while a real server is killed at random, for FAULTS=120 se
 	@build/need.sh run
 	@DAYPASS_FAULTS_SECONDS=$(or $(FAULTS),120) $(GO) test -count=1 -v -timeout 20m ./test/faults
 
+.PHONY: bench-history
+bench-history: ## the history with 100,000 sessions: list, search, filters, p50 and p95 (about three minutes, 2 GB of disk)
+	@$(GO) run ./test/bench/history
+
 .PHONY: lab
 lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a session without a person (docs/lab.md)
 	@build/need.sh run

@@ -82,7 +82,7 @@ func (b *bench) console(name string) string {
 func (b *bench) drive(journey string, consoles ...string) {
 	b.t.Helper()
 	drive := exec.Command("node", append(append([]string{journey}, consoles...), "http://"+b.address, b.who.Email, b.who.Password, b.who.TOTPSeed)...)
-	drive.Env = append(os.Environ(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
+	drive.Env = append(os.Environ(), "DAYPASS_DISPLAY="+b.desk.Display, "DAYPASS_EXPORTS="+b.t.TempDir(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
 	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
 	if err := drive.Run(); err != nil {
 		b.t.Fatalf("%s: %v; screen: %s", journey, err, b.desk.Save("failed"))

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import net from 'node:net'
 import path from 'node:path'
+import { history } from './history.mjs'
 
 const require = createRequire(new URL('../../frontend/package.json', import.meta.url))
 const { chromium } = require('playwright-core')
@@ -246,6 +247,7 @@ await step('the history has the timeline of all this', async () => {
   await button('anna', { exact: true }).first().click()
   await page.getByText('Verified').first().waitFor()
 })
+await history({ page, step, button, goTo })
 await step('signing out asks anew where sessions meet', async () => {
   await goTo(/^Settings/)
   await button('Sign out').click()

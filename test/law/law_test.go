@@ -127,6 +127,7 @@ var rules = []rule{
 	because("leaves carry no one", never("backend/fault", "backend", "hostsvc", "signaling")),
 	because("the signed facts are shared with the server", never("backend/grant", "backend/pairing", "backend/peer", "backend/wire", "backend/rendezvous")),
 	because("the protocol does not know who speaks it", never("backend/wire", "backend/pairing", "backend/peer", "backend/rendezvous", "backend/picture", "backend/desk")),
+	because("an export is made of what is handed in", never("backend/export", "backend/store", "backend/desk", "backend/console", "hostsvc", "signaling")),
 	because("the picture does not know how it travels", never("backend/picture", "backend/peer", "backend/view", "backend/desk")),
 	because("pairing has no I/O", never("backend/pairing", "backend/rendezvous", "backend/peer")),
 	because("the customer's window only shows and asks; it decides nothing", never("hostsvc/consent", "hostsvc/host", "backend/peer", "backend/pairing", "backend/rendezvous")),
