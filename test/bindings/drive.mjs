@@ -245,7 +245,7 @@ await step('the place is taken, and cancelling frees it', async () => {
 await step('the history has the timeline of all this', async () => {
   await goTo(/^History/)
   await button('anna', { exact: true }).first().click()
-  await page.getByText('Verified').first().waitFor()
+  await page.getByText('Signed by the console alone').first().waitFor()
 })
 await history({ page, step, button, goTo })
 await step('signing out asks anew where sessions meet', async () => {

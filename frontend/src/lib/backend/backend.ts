@@ -1,3 +1,4 @@
+import type { HistoryBackend } from './history'
 import type {
   AboutInfo,
   Appearance,
@@ -8,7 +9,6 @@ import type {
   ConsoleInfo,
   Enrolment,
   Fault,
-  HistoryRow,
   Invitee,
   JoinInfo,
   Language,
@@ -23,10 +23,11 @@ import type {
   Session,
   Snapshot,
   Ticket,
-  Timeline,
 } from './types'
 
 export type * from './types'
+export type * from './history'
+export { everything } from './history'
 
 /** Everything the page may ask of the native side. Every promise rejects with a BackendError and nothing else. */
 export interface Backend {
@@ -97,10 +98,7 @@ export interface Backend {
     test(to: string): Promise<void>
     stopTest(): Promise<void>
   }
-  history: {
-    list(query: { query: string; state: string; offset: number; limit: number }): Promise<{ total: number; rows: HistoryRow[] }>
-    timeline(id: string): Promise<Timeline>
-  }
+  history: HistoryBackend
   /** Colleagues: leads may look, admins may change. */
   team: {
     people(): Promise<People>

@@ -23,7 +23,7 @@ async function call<T>(type: string, method: string, ...args: unknown[]): Promis
 }
 
 // Go marshals an empty slice that was never made as null; the page wants lists to be lists.
-const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'allowed', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'people', 'invitations', 'consoles', 'entitled', 'live', 'companyRights', 'contacts', 'offered']
+const LISTS: readonly string[] = ['sessions', 'notices', 'waiting', 'rights', 'allowed', 'displays', 'lanAddresses', 'lines', 'roles', 'rows', 'licences', 'signedBy', 'people', 'invitations', 'consoles', 'entitled', 'live', 'companyRights', 'contacts', 'offered', 'has', 'technicians', 'tags', 'notes', 'paths', 'checks']
 
 /** Replaces null by an empty list where the contract promises a list, at any depth. Exported for its test. */
 export function lists<T>(value: T): T {
@@ -119,7 +119,17 @@ function backend(): Backend {
     },
     history: {
       list: async (query) => lists(await call('History', 'List', query)),
+      marks: async (query) => (await call<string[] | null>('History', 'Marks', query)) ?? [],
+      facets: async () => lists(await call('History', 'Facets')),
       timeline: async (id) => lists(await call('History', 'Timeline', id)),
+      open: async (id) => lists(await call('History', 'Open', id)),
+      setNote: (id, text) => call('History', 'SetNote', id, text),
+      addTag: (id, tag) => call('History', 'AddTag', id, tag),
+      removeTag: (id, tag) => call('History', 'RemoveTag', id, tag),
+      export: (request) => call('History', 'Export', request),
+      exportProgress: () => call('History', 'ExportProgress'),
+      cancelExport: () => call('History', 'CancelExport'),
+      checkReceipt: async (dialog) => lists(await call('History', 'CheckReceipt', dialog)),
     },
     team: {
       people: async () => lists(await call('Team', 'People')),

@@ -225,34 +225,6 @@ export interface Check {
   hint: string
 }
 
-export interface HistoryRow {
-  id: string
-  label: string
-  email: string
-  subject: string
-  computer: string
-  os: string
-  technician: string
-  state: SessionState
-  createdAt: number
-  startedAt?: number
-  endedAt?: number
-  endedBy?: string
-}
-
-export interface TimelineRow {
-  at: number
-  actor: string
-  kind: string
-  text: string
-  signedBy: string[]
-}
-
-export interface Timeline {
-  rows: TimelineRow[]
-  verdict: { ok: boolean; text: string }
-}
-
 // ---- people -------------------------------------------------------------------------------------------------------
 
 export type Role = 'technician' | 'lead' | 'admin'

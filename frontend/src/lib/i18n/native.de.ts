@@ -7,6 +7,26 @@ import { aboutPeople } from './native.people.de'
 
 export const sentences: Record<string, string> = {
   ...aboutPeople,
+  // the history: notes, tags, exports, receipts
+  'The note is too long.': 'Die Notiz ist zu lang.',
+  'Nobody is signed in whose note this would be.': 'Niemand ist angemeldet, dessen Notiz das wäre.',
+  'A tag has between 1 and 40 characters.': 'Ein Schlagwort hat zwischen 1 und 40 Zeichen.',
+  'Use a shorter word.': 'Nehmen Sie ein kürzeres Wort.',
+  'A session has at most 20 tags.': 'Eine Sitzung hat höchstens 20 Schlagwörter.',
+  'Remove one first.': 'Entfernen Sie zuerst eines.',
+  'The history cannot be sorted in this way.': 'Der Verlauf lässt sich so nicht sortieren.',
+  'This place in the history is not known.': 'Diese Stelle im Verlauf ist nicht bekannt.',
+  'Go back to its beginning.': 'Gehen Sie an den Anfang zurück.',
+  'An export is running already.': 'Es läuft schon ein Export.',
+  'Wait for it, or cancel it.': 'Warten Sie ihn ab, oder brechen Sie ihn ab.',
+  'Daypass does not write this kind of file.': 'Diese Art von Datei schreibt Daypass nicht.',
+  'The system did not show where to save the file.': 'Das System hat nicht gefragt, wo die Datei gesichert werden soll.',
+  'The file could not be written there.': 'Die Datei ließ sich dort nicht schreiben.',
+  'Check space and rights of the folder, or choose another one.': 'Prüfen Sie Platz und Rechte des Ordners, oder wählen Sie einen anderen.',
+  'The system did not show which files there are.': 'Das System hat nicht gezeigt, welche Dateien es gibt.',
+  'The file cannot be read.': 'Die Datei lässt sich nicht lesen.',
+  'This is not a receipt of Daypass, or it was changed.': 'Das ist kein Beleg von Daypass, oder er wurde verändert.',
+  'Choose the file that ends in .json and was saved together with the page.': 'Wählen Sie die Datei, die auf .json endet und zusammen mit der Seite gesichert wurde.',
   ...mailSentences,
   // asking for a right
   'The customer said “not now”.': 'Der Kunde hat „Jetzt nicht“ gesagt.',

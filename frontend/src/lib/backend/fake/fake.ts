@@ -1,7 +1,8 @@
 // A scripted native side: it answers as the real one would, remembers what it was asked, and plays the customer.
 import { type AuditQuery, type Backend, BackendError, type Fault, type Invitee, type OneTime, type PersonForm, type Person, type Policy, type Proof, type Session, type Snapshot } from '../backend'
 import { type Crew, crew, enrolment, person, recoveryCodes } from './people'
-import { active, code, fault, history, scenarios, session } from './scenarios'
+import { fakeHistory } from './history'
+import { active, code, fault, scenarios, session } from './scenarios'
 
 const letter = (german: boolean, hello: string, note: string): string =>
   `<!doctype html><html><body style="font:16px/24px sans-serif;margin:0;padding:32px;background:#fff;color:#1a1c20"><p>${hello}</p><p>${note.replace(/[&<>]/g, '')}</p><p><b>${german ? 'So läuft es ab' : 'This is what happens'}</b></p></body></html>`
@@ -387,34 +388,7 @@ export class FakeBackend implements Backend {
     stopTest: () => this.#ask('mail.stopTest', '', () => undefined),
   }
 
-  history = {
-    list: (q: { query: string; state: string; offset: number; limit: number }) =>
-      this.#ask('history.list', q.query, () => {
-        const words = q.query.toLowerCase().split(/\s+/).filter(Boolean)
-        const rows = (this.options.scenario === 'empty' ? [] : history()).filter(
-          (r) => (q.state === '' || q.state === r.state) && words.every((w) => `${r.label} ${r.email} ${r.subject} ${r.computer}`.toLowerCase().includes(w)),
-        )
-        return { total: rows.length, rows: rows.slice(q.offset, q.offset + q.limit) }
-      }),
-    timeline: (id: string) =>
-      this.#ask('history.timeline', id, () => {
-        const at = Date.now() - 3_600_000 * 3
-        const both = ['Mia Roth', 'PC-ANNA']
-        return {
-          rows: [
-            { at, actor: 'Mia Roth', kind: 'created', text: 'Session created for anna.weber@example.org', signedBy: ['Mia Roth'] },
-            { at: at + 4000, actor: 'Mia Roth', kind: 'mailed', text: 'Invitation sent', signedBy: ['Mia Roth'] },
-            { at: at + 190_000, actor: 'PC-ANNA', kind: 'answered', text: 'Program started on PC-ANNA by anna', signedBy: both },
-            { at: at + 240_000, actor: 'Anna Weber', kind: 'activated', text: 'Code accepted; allowed: see the screen, control, clipboard', signedBy: both },
-            { at: at + 260_000, actor: 'Mia Roth', kind: 'connected', text: 'Remote Control opened, direct connection', signedBy: both },
-            { at: at + 2_060_000, actor: 'Mia Roth', kind: 'clipboard', text: 'Text sent to the clipboard of PC-ANNA (42 characters)', signedBy: both },
-            { at: at + 3_060_000, actor: 'Mia Roth', kind: 'ended', text: 'Session ended', signedBy: both },
-            { at: at + 3_064_000, actor: 'PC-ANNA', kind: 'removed', text: 'Host removed and removal verified', signedBy: both },
-          ],
-          verdict: { ok: true, text: 'Complete, matches the customer’s copy.' },
-        }
-      }),
-  }
+  history = fakeHistory((name, args, answer) => this.#ask(name, args, answer), () => this.options.scenario)
 
   #person(id: string): Person {
     const found = this.crew.people.find((p) => p.id === id)

@@ -1,5 +1,5 @@
 // States of the console worth looking at, made by hand. Development and tests only.
-import type { Fault, HistoryRow, Session, Snapshot } from '../types'
+import type { Fault, Session, Snapshot } from '../types'
 import { OFFERED, profile } from './people'
 
 const MIN = 60_000
@@ -262,28 +262,3 @@ export const scenarios: Record<string, () => Snapshot> = {
   bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
   ended: () => base({ sessions: [removed({ id: 'a' })] }),
 }
-
-const states: Session['state'][] = ['removed', 'removed', 'removed', 'ended', 'unconfirmed']
-const people = ['Anna Weber', 'Jonas Kim', 'Lea Sommer', 'Petr Novak', 'Ines Alvarez', 'Xaver Lindt', 'Olga Petrova', 'Tim O’Neill', 'Sara Rossi', 'Ben Fischer']
-const ended = ['technician', 'technician', 'customer', 'expiry', 'technician']
-
-export const history = (): HistoryRow[] =>
-  Array.from({ length: 64 }, (_, i) => {
-    const at = Date.now() - (i * 7 + 1) * HOUR
-    const name = people[i % people.length] ?? ''
-    return {
-      id: `h${i}`,
-      label: name,
-      email: `${name.toLowerCase().replace(/[^a-z]+/g, '.')}@example.org`,
-      subject: i % 3 ? `case ${4711 - i * 13}` : '',
-      computer: i % 7 === 5 ? '' : `PC-${name.split(' ')[0]?.toUpperCase()}`,
-      os: i % 2 ? 'Windows 11' : 'Debian 12',
-      technician: i % 4 === 3 ? 'Tom Brandt' : 'Mia Roth',
-      
-      state: i % 7 === 5 ? 'ended' : (states[i % states.length] ?? 'removed'),
-      createdAt: at,
-      startedAt: i % 7 === 5 ? undefined : at + 4 * MIN,
-      endedAt: at + (34 + ((i * 17) % 90)) * MIN,
-      endedBy: i % 7 === 5 ? 'cancel' : ended[i % ended.length],
-    }
-  })
