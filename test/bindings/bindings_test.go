@@ -7,12 +7,14 @@
 package bindings
 
 import (
+	"bufio"
 	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +38,8 @@ type bench struct {
 	desk     *desk.Desk
 	top, bin string
 	address  string // of the server
+	mails    string // where the mail server puts what it took, its certificate too
+	post     string // its port
 	who      struct {
 		Email, Password string
 		TOTPSeed        string `json:"totp_seed"`
@@ -55,6 +59,12 @@ func newBench(t *testing.T, name string) *bench {
 		t.Fatalf("%v: %s", err, out)
 	}
 	b.desk = desk.New(t, desk.Options{Name: name, Width: 1280, Height: 800, Bus: true})
+	post := filepath.Join(t.TempDir(), "smtpd")
+	if out, err := exec.Command("go", "build", "-o", post, "daypass/test/smtpd/cmd").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b.mails = t.TempDir()
+	b.post = mailServer(t, post, "--dir", b.mails, "--cert", b.cert(), "--user", "mia", "--password", "right")
 	server := filepath.Join(top, "build", "bin", "daypass-signaling")
 	data := t.TempDir()
 	out, err := exec.Command(server, "admin", "create", "--data", data, "--email", "tess@example.org", "--name", "Mia Roth", "--company", "Contoso IT").Output()
@@ -69,11 +79,13 @@ func newBench(t *testing.T, name string) *bench {
 	return b
 }
 
+func (b *bench) cert() string { return filepath.Join(b.mails, "ca.pem") }
+
 // console starts one with a profile of its own and returns where its page is.
 func (b *bench) console(name string) string {
 	b.t.Helper()
 	address := free(b.t)
-	b.desk.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(b.top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(b.desk.Home, name)}, nil, nil, b.bin)
+	b.desk.StartWith([]string{"devserver=" + address, "assetdir=" + filepath.Join(b.top, "frontend", "dist"), "DAYPASS_HOME=" + filepath.Join(b.desk.Home, name), "SSL_CERT_FILE=" + b.cert()}, nil, nil, b.bin)
 	answers(b.desk, "the development server", "http://"+address+"/")
 	return "http://" + address + "/"
 }
@@ -82,11 +94,39 @@ func (b *bench) console(name string) string {
 func (b *bench) drive(journey string, consoles ...string) {
 	b.t.Helper()
 	drive := exec.Command("node", append(append([]string{journey}, consoles...), "http://"+b.address, b.who.Email, b.who.Password, b.who.TOTPSeed)...)
-	drive.Env = append(os.Environ(), "DAYPASS_DISPLAY="+b.desk.Display, "DAYPASS_EXPORTS="+b.t.TempDir(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"))
+	drive.Env = append(os.Environ(), "DAYPASS_DISPLAY="+b.desk.Display, "DAYPASS_EXPORTS="+b.t.TempDir(), "DAYPASS_RESULTS="+os.Getenv("DAYPASS_RESULTS"), "SMTP_PORT="+b.post, "SMTP_MAILS="+b.mails)
 	drive.Stdout, drive.Stderr = os.Stdout, os.Stderr
 	if err := drive.Run(); err != nil {
 		b.t.Fatalf("%s: %v; screen: %s", journey, err, b.desk.Save("failed"))
 	}
+}
+
+// mailServer runs the mail server of the tests and returns its port; it ends
+// with the test.
+func mailServer(t *testing.T, args ...string) string {
+	t.Helper()
+	c := exec.Command(args[0], args[1:]...)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	port, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(port)
 }
 
 // free is an address of this computer that nobody listens at.

@@ -79,6 +79,9 @@ export const mailSentences: Record<string, string> = {
   'Tell whoever runs it.': 'Sagen Sie es seinem Betreiber.',
   "Your company's consoles send invitations themselves.": 'In Ihrer Firma senden die Konsolen Einladungen selbst.',
   "An admin can change this in the company's policy.": 'Ein Administrator kann das in den Regeln der Firma ändern.',
+  'The mail server and Daypass could not agree on an encryption.': 'Mailserver und Daypass konnten sich auf keine Verschlüsselung einigen.',
+  'The server has to offer TLS 1.2 or newer and a key that works; its log says more.': 'Der Server muss TLS 1.2 oder neuer und einen funktionierenden Schlüssel anbieten; mehr steht in seinem Protokoll.',
+  'Ask whoever runs it.': 'Fragen Sie, wer ihn betreibt.',
   'A test message is on its way already.': 'Eine Testnachricht ist schon unterwegs.',
   'Wait for it, or stop it.': 'Warten Sie auf sie, oder brechen Sie sie ab.',
 }
