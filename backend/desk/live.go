@@ -503,7 +503,7 @@ func (d *Desk) tick() {
 			l.soon, d.dirty = soon, true // the page shows it
 		}
 	}
-	d.skew = now.Sub(time.Now())
+	d.skew = -time.Since(now)
 }
 
 // receipt takes the host's last word, from the link (with lines) or the server.

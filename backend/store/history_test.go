@@ -366,6 +366,9 @@ func explained(t *testing.T, s *Store, query string, args ...any) string {
 		}
 		out.WriteString(detail + "\n")
 	}
+	if err := rs.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return out.String()
 }
 

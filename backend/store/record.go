@@ -317,6 +317,19 @@ func (s *Store) Unsent(ctx context.Context, now time.Time, wait time.Duration, s
 	return out, translate(err, "store.unsent")
 }
 
+// texts reads the one column of rs and closes it: the connection is wanted again.
+func texts(rs *sql.Rows) (out []string, err error) {
+	defer func() { err = errors.Join(err, rs.Close()) }()
+	for rs.Next() {
+		var x string
+		if err := rs.Scan(&x); err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, rs.Err()
+}
+
 func (s *Store) unsent(ctx context.Context, now time.Time, wait time.Duration, sessions, limit int) ([]Unsent, error) {
 	// Nobody signs any more what comes after the end.
 	const due = "(sent < 2 AND json_array_length(signatures) > 1 OR sent = 0 AND (at < ? OR session IN (SELECT id FROM session WHERE state IN ('ended', 'removed', 'unconfirmed'))))"
@@ -325,16 +338,8 @@ func (s *Store) unsent(ctx context.Context, now time.Time, wait time.Duration, s
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	for rs.Next() {
-		var id string
-		if err := rs.Scan(&id); err != nil {
-			rs.Close()
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	if err := errors.Join(rs.Err(), rs.Close()); err != nil {
+	ids, err := texts(rs)
+	if err != nil {
 		return nil, err
 	}
 	var out []Unsent

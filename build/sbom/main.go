@@ -68,7 +68,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	if len(args) < 2 {
-		return errors.New("usage: sbom VERSION PROGRAM...")
+		return errors.New("usage: sbom VERSION PROGRAM [PROGRAM]")
 	}
 	var known []struct {
 		Name, Version, Licence string

@@ -55,7 +55,11 @@ func run(sessions, entries, rounds int, seed uint64, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer func() {
+		if err := st.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "closing the store:", err)
+		}
+	}()
 	begin := time.Now()
 	for {
 		p, err := st.List(ctx, store.Query{Limit: 1})

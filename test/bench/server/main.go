@@ -97,7 +97,7 @@ func run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func from(i int) *net.Dialer {
 
 // up starts the server and waits until it listens.
 func (b *bench) up(ctx context.Context) error {
-	b.proc = exec.Command(*program, "serve", "--data", b.dir, "--listen", b.listen, "--turn-listen", "127.0.0.1:0")
+	b.proc = exec.CommandContext(ctx, *program, "serve", "--data", b.dir, "--listen", b.listen, "--turn-listen", "127.0.0.1:0")
 	log, err := os.OpenFile(filepath.Join(filepath.Dir(b.dir), "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func (b *bench) up(ctx context.Context) error {
 		return err
 	}
 	for end := time.Now().Add(30 * time.Second); ; {
-		c, err := net.Dial("tcp", b.listen)
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", b.listen)
 		if err == nil {
 			return c.Close()
 		}
