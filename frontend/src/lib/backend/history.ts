@@ -1,5 +1,5 @@
 // The history as it crosses between the page and the native side. Times are unix milliseconds.
-import type { SessionState } from './types'
+import type { Fault, SessionState } from './types'
 
 export type HistorySort = 'newest' | 'oldest' | 'name' | 'longest'
 
@@ -132,7 +132,27 @@ export interface ReceiptFinding {
   checks: { name: string; ok: boolean; detail: string }[]
 }
 
+/** The key to the company's history at the server, as this computer knows it. */
+export interface HistoryKey {
+  state: 'off' | 'none' | 'ready' | 'waiting' | 'changed' | 'lost'
+  generation: number
+  made: number
+  maker: string
+  lead: boolean
+  recovery: boolean
+  holders: { person: string; name: string; this: boolean; has: boolean; lead: boolean }[]
+  /** Sessions with something that the server does not have yet. */
+  unsent: number
+  /** Of a download that runs; total 0: none does. */
+  done: number
+  total: number
+  fault: Fault | null
+}
+
 export interface HistoryBackend {
+  key(): Promise<HistoryKey>
+  /** Brings it up to date now, not at the next minute. */
+  sync(): Promise<void>
   list(query: HistoryQuery): Promise<HistoryPage>
   /** Where each page of query.limit rows after the first begins. */
   marks(query: HistoryQuery): Promise<string[]>

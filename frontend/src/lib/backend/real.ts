@@ -129,6 +129,8 @@ function backend(): Backend {
       export: (request) => call('History', 'Export', request),
       exportProgress: () => call('History', 'ExportProgress'),
       cancelExport: () => call('History', 'CancelExport'),
+      key: async () => lists(await call('History', 'Key')),
+      sync: () => call('History', 'Sync'),
       checkReceipt: async (dialog) => lists(await call('History', 'CheckReceipt', dialog)),
     },
     team: {

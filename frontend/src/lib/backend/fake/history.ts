@@ -168,6 +168,24 @@ export function fakeHistory(ask: <T>(name: string, args: string, answer: () => T
       ask('history.cancelExport', '', () => {
         cancelled = true
       }),
+    key: () =>
+      ask('history.key', '', () => ({
+        state: 'ready' as const,
+        generation: 2,
+        made: start - 2 * HOUR,
+        maker: 'Mia Roth',
+        lead: true,
+        recovery: false,
+        holders: [
+          { person: 'Mia Roth', name: 'desk-mia', this: true, has: true, lead: true },
+          { person: 'Jonas Beck', name: 'laptop-jonas', this: false, has: false, lead: true },
+        ],
+        unsent: 0,
+        done: 0,
+        total: 0,
+        fault: null,
+      })),
+    sync: () => ask('history.sync', '', () => undefined),
     checkReceipt: () =>
       ask('history.checkReceipt', '', () => ({
         chosen: true,
