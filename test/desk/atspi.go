@@ -3,6 +3,7 @@ package desk
 import (
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"time"
@@ -198,10 +199,22 @@ func (e *Eyes) Steady(app, role, name string, limit time.Duration) Element {
 	return el
 }
 
-// Press clicks an element with the mouse, in its middle.
+// Press clicks an element with the mouse, in its middle. Where that is not on the
+// screen nobody could click on it.
 func (e *Eyes) Press(el Element) {
 	e.d.t.Helper()
+	if at := image.Pt(el.X+el.W/2, el.Y+el.H/2); !at.In(image.Rectangle{Max: e.d.Size()}) {
+		e.d.t.Fatalf("desk %s: %s %q is at %v, outside the screen: %s", e.d.name, el.Role, el.Name, at, e.d.Save("outside"))
+	}
 	e.d.Click(el.X+el.W/2, el.Y+el.H/2)
+}
+
+// Focused reports whether an element has the keyboard, as it says itself.
+func (e *Eyes) Focused(el Element) bool {
+	const focused = 12 // ATSPI_STATE_FOCUSED (atspi-constants.h)
+	var states []uint32
+	err := el.conn.Object(el.bus, el.path).Call("org.a11y.atspi.Accessible.GetState", 0).Store(&states)
+	return err == nil && len(states) > 0 && states[0]>>focused&1 == 1
 }
 
 // Describe lists what a program shows, for the log of a failure.

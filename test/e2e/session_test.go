@@ -119,16 +119,42 @@ func TestWholeSession(t *testing.T) {
 	cust.Until("the program to end", 20*time.Second, func() bool { return !customer.Running() })
 	tech.eyes.Wait(app, "", "emoved", 30*time.Second)
 	tech.desk.Save("ended")
-	if left := leftovers(t, cust, before, name); len(left) != 0 {
+	nothingLeft(t, cust, before, name)
+}
+
+// nothingLeft checks that the program is gone, that the customer has the
+// receipt, and that the check itself bites.
+func nothingLeft(t *testing.T, cust *desk.Desk, before map[string]bool, program string) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second) // the supervising process looks once a second whether there is something to do
+	left := leftovers(t, cust, before, program)
+	for len(left) != 0 && time.Now().Before(end) {
+		time.Sleep(100 * time.Millisecond)
+		left = leftovers(t, cust, before, program)
+	}
+	if len(left) != 0 {
 		t.Errorf("left on the customer's computer: %v", left)
 	}
-	// The check itself bites.
-	planted := filepath.Join(cust.Home, ".config", "daypass-host-planted")
-	if err := os.WriteFile(planted, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, kind := range []string{".html", ".json", ".record.json"} {
+		if found, err := filepath.Glob(filepath.Join(cust.Home, "Downloads", "Support receipt *"+kind)); err != nil || len(found) == 0 {
+			t.Errorf("the customer has no receipt %s", kind)
+		}
 	}
-	if left := leftovers(t, cust, before, name); !slices.ContainsFunc(left, func(s string) bool { return strings.Contains(s, "planted") }) {
-		t.Errorf("a planted left-over was not found: %v", left)
+	for _, at := range []string{
+		".local/state/daypass/daypass-host-_1-X/planted", ".daypass/start-planted/planted", ".config/autostart/daypass-host-planted.desktop",
+		".config/systemd/user/daypass-host-planted.service", ".config/systemd/user/default.target.wants/daypass-host-planted.service",
+		"Downloads/Support_planted", "Downloads/planted receipt.html", "planted",
+	} {
+		file := filepath.Join(cust.Home, at)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if left := leftovers(t, cust, before, program); !slices.Contains(left, file) {
+			t.Errorf("a planted left-over was not found: %s in %v", at, left)
+		}
 	}
 }
 
@@ -179,11 +205,13 @@ func leftovers(t *testing.T, cust *desk.Desk, before map[string]bool, program st
 	}
 	others := regexp.MustCompile(`/(Mousepad|mousepad|dconf|gtk-3\.0|openbox|chromium|pulse|\.cache|\.pki|at-spi|keyrings|gvfs[^/]*|recently-used[^/]*)(/|$)`)
 	mine := regexp.MustCompile(`(?i)daypass|^Support_`)
+	receipt := regexp.MustCompile(`^Support receipt \d{4}-\d{2}-\d{2}( \(\d+\))?(\.record)?\.(html|json)$`) // the customer's to keep
 	for _, dir := range []string{cust.Home, filepath.Join(filepath.Dir(cust.Home), "run"), cust.Temp()} {
 		for p := range inventory(t, dir) {
 			name := filepath.Base(p)
 			switch {
 			case before[p], dir == cust.Home && name == "Downloads":
+			case filepath.Dir(p) == filepath.Join(cust.Home, "Downloads") && receipt.MatchString(name):
 			case mine.MatchString(name):
 				out = append(out, p)
 			case dir == cust.Home && !others.MatchString(p):
@@ -192,6 +220,13 @@ func leftovers(t *testing.T, cust *desk.Desk, before map[string]bool, program st
 				}
 			}
 		}
+	}
+	for _, place := range []string{"/etc/systemd/system/daypass-host-*", "/var/lib/daypass-host-*"} { // root's service
+		found, err := filepath.Glob(place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, found...)
 	}
 	slices.Sort(out)
 	return out

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"daypass/backend/rendezvous/protocol"
 	"daypass/test/desk"
@@ -155,9 +156,15 @@ func (w *technician) enter(name, text string) {
 
 func (w *technician) enterAs(role, name, text string) {
 	w.t.Helper()
-	w.press(role, name)
+	el := w.eyes.Steady(app, role, name, 30*time.Second)
+	w.eyes.Press(el)
+	w.desk.Until("the keyboard in "+name, 10*time.Second, func() bool { return w.eyes.Focused(el) })
 	w.desk.Keys("ctrl+a")
 	w.desk.Type(text)
+	w.desk.Until("what was typed into "+name, 10*time.Second, func() bool { // a page that is busy shows it later
+		got, ok := w.eyes.Find(app, role, name)
+		return ok && (got.Text == text || (role == "password text" && utf8.RuneCountInString(got.Text) == len(text)))
+	})
 }
 
 func (w *technician) openRemote() {
