@@ -36,6 +36,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 )
 
 // Kind says where the wrapping key is.
@@ -492,6 +493,7 @@ func writeFile(file string, b []byte) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	faultpoint.Hit("console/vault unnamed", "")
 	if err := os.Rename(f.Name(), file); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
@@ -54,6 +55,7 @@ func (d *Desk) activation(l *live, e rendezvous.Envelope) {
 		l.hosts[e.Instance] = w
 	}
 	before := *l.budget
+	faultpoint.Message("console/hears", e.Body)
 	out, ev, err := w.act.Handle(e.Body)
 	if errors.Is(err, pairing.ErrReplay) && pairing.IsHostHello(e.Body) && d.startedAnew(l, e.Instance) {
 		d.activation(l, e)
@@ -77,11 +79,13 @@ func (d *Desk) activation(l *live, e rendezvous.Envelope) {
 			*l.budget = before
 			return
 		}
+		faultpoint.Hit("console/try charged", "")
 	}
 	d.sendAll(l, e.Instance, out)
 	if ev.Kind != pairing.None {
 		d.happened(l, e.Instance, w, ev)
 	}
+	faultpoint.Message("console/heard", e.Body)
 }
 
 func (d *Desk) happened(l *live, i rendezvous.Instance, w *waiting, ev pairing.Event) {
@@ -284,12 +288,14 @@ func (d *Desk) confirmed(l *live, i rendezvous.Instance, w *waiting, ev pairing.
 		d.log.Error("sign activated", "error", err)
 		return
 	}
+	faultpoint.Hit("console/activated signed", "")
 	l.pin = &pinned{Pin: raw, Instance: i, Report: ev.Report, Activated: act, parsed: pin}
 	l.row.HostKey = pin.PeerEd
 	if err := d.keepPin(l); err != nil {
 		// Works for this run; the notice says that a restart would lose it.
 		d.notice("vault", "error", err)
 	}
+	faultpoint.Hit("console/pin stored", "")
 	d.hideCode(l)
 	for j, o := range l.hosts {
 		if j != i {
@@ -321,6 +327,7 @@ func (d *Desk) activate(l *live) {
 			defer cancel()
 			return sig.Activate(c, id, act)
 		})
+		faultpoint.Hit("console/grant heard", "")
 		d.post(func() {
 			if l.activating == pin {
 				l.activating = nil
@@ -353,6 +360,7 @@ func (d *Desk) activated(l *live, signed grant.Signed) {
 	}
 	l.fault = nil
 	d.must(l, session.Activate{Host: hostOf(l.pin.Report), Rights: pin.Rights & g.Rights, Since: g.Issued, Expires: g.Expires})
+	faultpoint.Hit("console/grant stored", "")
 	d.refreshSoon()
 }
 
@@ -373,12 +381,14 @@ func (d *Desk) sendAll(l *live, i rendezvous.Instance, msgs [][]byte) {
 		}
 		for _, m := range msgs {
 			c, cancel := context.WithTimeout(ctx, 5*time.Second)
+			faultpoint.Message("console/sends", m)
 			err := box.Send(c, rendezvous.Envelope{Session: id, Instance: i, Body: m})
 			cancel()
 			if err != nil {
 				d.log.Debug("not sent", "session", id, "error", err)
 				return
 			}
+			faultpoint.Message("console/sent", m)
 		}
 	})
 }

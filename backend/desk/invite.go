@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/mail"
 	"daypass/backend/pairing"
@@ -157,6 +158,7 @@ func (d *Desk) Create(ctx context.Context, in Invite) (Session, error) {
 	}
 	cctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
+	faultpoint.Hit("console/creates", "")
 	s, err := sig.CreateSession(cctx, rendezvous.NewSession{Subject: c.Label(), Language: c.Language})
 	if err != nil {
 		var limit *rendezvous.LimitError
@@ -169,6 +171,7 @@ func (d *Desk) Create(ctx context.Context, in Invite) (Session, error) {
 		}
 		return Session{}, err
 	}
+	faultpoint.Hit("console/created", "")
 	var out Session
 	err = d.do(func() error {
 		if d.profile == nil {
@@ -190,12 +193,14 @@ func (d *Desk) Create(ctx context.Context, in Invite) (Session, error) {
 			l.wipe()
 			return err
 		}
+		faultpoint.Hit("console/link stored", "")
 		entries, head := d.entries(l, fx, time.Now())
 		if err := d.store.Save(d.ctx, l.row, entries); err != nil {
 			d.forget(linkName(s.ID))
 			l.wipe()
 			return err
 		}
+		faultpoint.Hit("console/session stored", "")
 		l.head, l.row.Head = head, head
 		delete(d.foreign, s.ID)
 		d.live[s.ID] = l
@@ -268,10 +273,12 @@ func (d *Desk) SendMail(id string) error {
 		if err := d.applyStored(l, session.MailResult{State: session.MailSending, To: m.To, Server: byServer}); err != nil {
 			return err
 		}
+		faultpoint.Hit("console/mail intended", "")
 		l.mail++
 		n := l.mail
 		d.async(func(ctx context.Context) {
 			err := send(ctx)
+			faultpoint.Hit("console/mail sent", "")
 			d.post(func() {
 				if l.mail != n {
 					return // sent again meanwhile
@@ -281,6 +288,7 @@ func (d *Desk) SendMail(id string) error {
 					f.State, f.Err, f.Said = session.MailFailed, err, mail.Reply(err)
 				}
 				d.must(l, f)
+				faultpoint.Hit("console/mail noted", "")
 			})
 		})
 		return nil

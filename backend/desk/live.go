@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/journal"
 	"daypass/backend/pairing"
@@ -278,7 +279,9 @@ func (d *Desk) entries(l *live, fx []session.Effect, now time.Time) ([]journal.E
 
 // save stores the session with what is pending.
 func (d *Desk) save(l *live) {
+	faultpoint.Hit("console/journal", string(l.row.Session.State))
 	err := d.store.Save(d.ctx, l.row, l.pending)
+	faultpoint.Hit("console/journal stored", string(l.row.Session.State))
 	if err != nil {
 		d.notice("store", "error", err)
 		l.fault = FaultOf(err)
@@ -516,6 +519,7 @@ func (d *Desk) receipt(l *live, s grant.Signed, lines []string) {
 		d.log.Warn("receipt not by the pinned host", "session", l.id(), "error", err)
 		return
 	}
+	faultpoint.Hit("console/removal heard", "")
 	d.trail(l, r)
 	if hash := grant.HashReport(lines); len(lines) > 0 && !bytes.Equal(hash[:], r.Report) {
 		d.log.Warn("the removal's list is not the one that the host signed", "session", l.id())
@@ -523,6 +527,7 @@ func (d *Desk) receipt(l *live, s grant.Signed, lines []string) {
 		lines = nil
 	}
 	d.must(l, session.Receipt{Clean: r.Clean, Lines: lines, Fact: &s})
+	faultpoint.Hit("console/removal stored", "")
 	d.refreshSoon()
 }
 
@@ -586,12 +591,14 @@ func (d *Desk) end(l *live, by grant.EndedBy, f session.Fact) error {
 		// The end must not wait for a disk.
 		d.notice("vault", "error", err)
 	}
+	faultpoint.Hit("console/end kept", "")
 	l.ended = &signed
 	if err := d.apply(l, f); err != nil {
 		l.ended = nil
 		d.forget(endName(l.id()))
 		return err
 	}
+	faultpoint.Hit("console/end stored", "")
 	d.tellHost(l)
 	d.deliverEnd(l)
 	return nil
@@ -613,6 +620,7 @@ func (d *Desk) deliverEnd(l *live) {
 	id, signed := l.id(), *l.ended
 	d.async(func(ctx context.Context) {
 		err := retry(ctx, func(ctx context.Context) error { return sig.End(ctx, id, signed) })
+		faultpoint.Hit("console/end taken", "")
 		d.post(func() {
 			l.ending = false
 			if err != nil && !errors.Is(err, context.Canceled) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
@@ -51,9 +52,11 @@ func (s *state) end(by grant.EndedBy, signed *grant.Signed) (*ending, error) {
 		}
 	}
 	s.EndedBy, s.Ended, s.Secret, s.Next = by, e.signed, "", nil
+	faultpoint.Hit("host/ended signed", "")
 	if serr := s.save(); err == nil {
 		err = serr
 	}
+	faultpoint.Hit("host/ended stored", "")
 	return e, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +110,7 @@ func install(t *testing.T, exe string) *installed {
 	if err := os.Symlink(unit, filepath.Join(c.units, "default.target.wants", filepath.Base(unit))); err != nil {
 		t.Fatal(err)
 	}
-	c.env = []string{"HOME=" + filepath.Join(c.top, "home"), "XDG_RUNTIME_DIR=" + run, "TMPDIR=" + top, "PATH=/nonexistent", "LANG=C", "DISPLAY="}
+	c.env = []string{"HOME=" + filepath.Join(c.top, "home"), "XDG_STATE_HOME=" + run, "TMPDIR=" + top, "PATH=/nonexistent", "LANG=C", "DISPLAY="}
 	if err := os.CopyFS(c.image, os.DirFS(c.top)); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func (c *installed) start(killAt string) (out string, err error) {
 	cmd := exec.CommandContext(c.t.Context(), c.exe, "uninstall")
 	cmd.Env = c.env
 	if killAt != "" {
-		cmd.Env = append(cmd.Env, "DAYPASS_KILL_AT="+killAt)
+		cmd.Env = append(cmd.Env, "DAYPASS_FAULT=host/*:"+killAt)
 	}
 	b, err := cmd.CombinedOutput()
 	return string(b), err
@@ -173,10 +174,13 @@ func (c *installed) ours() (left []string, receipts int) {
 		}
 		name := strings.ToLower(d.Name())
 		switch {
+		case strings.HasSuffix(name, ".tmp"):
+			left = append(left, p)
+		case strings.Contains(p, "receipt") && strings.HasSuffix(name, ".record.json"): // the customer's copy of the record
 		case strings.Contains(p, "receipt") && strings.HasSuffix(name, ".json"):
 			receipts++
 		case strings.Contains(p, "receipt"):
-		case strings.Contains(name, "daypass"), strings.HasPrefix(name, "support_"), strings.HasSuffix(name, ".lock"), strings.HasSuffix(name, ".tmp"):
+		case strings.Contains(name, "daypass"), strings.HasPrefix(name, "support_"), strings.HasSuffix(name, ".lock"):
 			left = append(left, p)
 		}
 		return nil
@@ -189,6 +193,7 @@ func (c *installed) ours() (left []string, receipts int) {
 
 func (c *installed) receipt() string {
 	found, err := filepath.Glob(filepath.Join(c.top, "home", "Downloads", "*eceipt*.json"))
+	found = slices.DeleteFunc(found, func(p string) bool { return strings.HasSuffix(p, ".record.json") })
 	if err != nil || len(found) != 1 {
 		c.t.Fatalf("%v %v", found, err)
 	}
@@ -199,7 +204,7 @@ func (c *installed) receipt() string {
 func build(t *testing.T) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "daypass-host")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "faults", "-o", exe, "daypass/hostsvc")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "fault", "-o", exe, "daypass/hostsvc")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

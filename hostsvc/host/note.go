@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/pairing"
 	"daypass/backend/receipt"
@@ -141,7 +142,7 @@ func (n *note) remove(ctx context.Context, log logger, step func(done, all int),
 		return *n.Removal
 	}
 	n.keep(log)
-	removal.Point("note stored")
+	faultpoint.Hit("host/removal", "note stored")
 	rep := n.journal.Run(context.WithoutCancel(ctx), step)
 	n.Removal, n.Removed, n.Seal, n.Console, n.Told, n.Stored = &rep, nil, nil, nil, false, false
 	n.Body.Ended = time.Now().UTC().Truncate(time.Second)
@@ -164,9 +165,9 @@ func (n *note) remove(ctx context.Context, log logger, step func(done, all int),
 	} else {
 		n.Seal = &seal
 	}
-	removal.Point("removal signed")
+	faultpoint.Hit("host/removal", "removal signed")
 	n.keep(log)
-	removal.Point("removal stored")
+	faultpoint.Hit("host/removal", "removal stored")
 	return rep
 }
 
@@ -193,12 +194,12 @@ func (r *run) tell(ctx context.Context, box Mailbox, n *note) bool {
 	if n.Own && n.Body.Facts.Ended != nil && !r.retry(ctx, "end", func(c context.Context) error { return box.End(c, *n.Body.Facts.Ended) }) && ctx.Err() != nil {
 		return false
 	}
-	removal.Point("end told")
+	faultpoint.Hit("host/removal", "end told")
 	n.Told = r.retry(ctx, "removed", func(c context.Context) error { return box.Removed(c, *n.Removed) })
 	if n.Told {
 		n.keep(r.log)
 	}
-	removal.Point("removal told")
+	faultpoint.Hit("host/removal", "removal told")
 	return n.Told
 }
 
@@ -210,11 +211,13 @@ func (n *note) store(path func() string, log logger) {
 	if n.Saved == "" {
 		n.Saved = path() // before the file: a crash in between repeats the same file
 		n.keep(log)
+	} else if err := n.receipt().sweep(n.Saved); err != nil {
+		log.Warn("a half of the receipt could not be removed", "cause", err)
 	}
 	if n.Saved == "" {
 		return
 	}
-	removal.Point("receipt begun")
+	faultpoint.Hit("host/removal", "receipt begun")
 	if err := n.receipt().save(n.Saved); err != nil {
 		log.Warn("the receipt could not be saved", "cause", err)
 		n.Saved = ""
@@ -222,7 +225,7 @@ func (n *note) store(path func() string, log logger) {
 		n.Stored = true
 	}
 	n.keep(log)
-	removal.Point("receipt saved")
+	faultpoint.Hit("host/removal", "receipt saved")
 }
 
 // finish ends the removal when the server was told, or will never be. It

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/pairing"
 	"daypass/backend/rendezvous"
@@ -109,9 +110,11 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 		defer close(sent)
 		for b := range out {
 			c, stop := context.WithTimeout(ctx, 5*time.Second)
+			faultpoint.Message("host/sends", b)
 			if err := p.box.Send(c, b); err != nil {
 				r.log.Debug("activation message not sent", "cause", err)
 			}
+			faultpoint.Message("host/sent", b)
 			stop()
 		}
 	}()
@@ -196,6 +199,7 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 			if len(b) == 0 || b[0] != pairing.ClassActivation {
 				continue
 			}
+			faultpoint.Message("host/hears", b)
 			msgs, ev, err := p.act.Handle(b)
 			if err != nil {
 				r.log.Debug("activation message", "cause", err)
@@ -243,6 +247,7 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 				})
 			}
 			send(msgs)
+			faultpoint.Message("host/heard", b)
 		case g := <-outcome:
 			if st == nil || errors.Is(g.err, context.Canceled) {
 				continue
@@ -254,6 +259,7 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 				return refuse(consent.RefusedFault, err)
 			}
 			p.act.Commit()
+			faultpoint.Hit("host/committed", "")
 			return st, done, nil
 		case a, ok := <-r.actions:
 			if !ok {
@@ -342,8 +348,10 @@ func (p *pair) tell(ctx context.Context, st *state) chan granted {
 		c <- granted{err: err}
 		return c
 	}
+	faultpoint.Hit("host/activated signed", "")
 	go func() {
 		g, err := rendezvous.RetryActivate(ctx, func(ctx context.Context) (grant.Signed, error) { return p.box.Activate(ctx, act) })
+		faultpoint.Hit("host/grant heard", "")
 		c <- granted{g, err}
 	}()
 	return c
@@ -368,6 +376,7 @@ func (s *state) activated(signed grant.Signed, now lease.Reading) error {
 	if err := s.rec.Save(s.path(leaseName)); err != nil {
 		return fault.Wrap(err, fault.Full, "host.store", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
 	}
+	faultpoint.Hit("host/lease begun", "")
 	return s.save()
 }
 

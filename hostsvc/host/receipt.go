@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"path/filepath"
@@ -204,23 +205,40 @@ var receiptWords = map[string]map[string]string{
 	},
 }
 
+// files are the names under which save writes: the page, the JSON, the record.
+func (r *copyOf) files(path string) [3]string {
+	ext := filepath.Ext(path)
+	if !strings.EqualFold(ext, ".html") && !strings.EqualFold(ext, ".htm") {
+		path, ext = path+".html", ".html"
+	}
+	stem := strings.TrimSuffix(path, ext)
+	return [3]string{path, stem + ".json", stem + ".record.json"}
+}
+
+// sweep removes what a process that was killed in save left half written.
+func (r *copyOf) sweep(path string) error {
+	var err error
+	for _, f := range r.files(path) {
+		err = errors.Join(err, lease.SweepFile(f))
+	}
+	return err
+}
+
 // save writes the page at path, the JSON and the record beside it. What is there under
 // these names is replaced: the window asked.
 func (r *copyOf) save(path string) error {
 	if path == "" || !filepath.IsAbs(path) {
 		return fault.New(fault.Invalid, "host.receipt", "There is no place for the receipt.", "Choose a folder of yours.")
 	}
-	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".html") && !strings.EqualFold(ext, ".htm") {
-		path += ".html"
-	}
+	to := r.files(path)
 	js, err := r.json()
 	if err != nil {
 		return err
 	}
-	if err := lease.WriteFile(path, r.html()); err != nil {
+	if err := lease.WriteFile(to[0], r.html()); err != nil {
 		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
 	}
-	if err := lease.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".json", js); err != nil {
+	if err := lease.WriteFile(to[1], js); err != nil {
 		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")
 	}
 	if r.rec == nil {
@@ -228,7 +246,7 @@ func (r *copyOf) save(path string) error {
 	}
 	b, err := r.rec.copyJSON()
 	if err == nil && b != nil {
-		err = lease.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".record.json", b)
+		err = lease.WriteFile(to[2], b)
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Full, "host.receipt", "The receipt could not be saved there.", "Choose another folder.")

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/journal"
 	"daypass/backend/wire"
@@ -181,10 +182,12 @@ func (r *record) put(lines ...recordLine) error {
 		buf.Write(b)
 		buf.WriteByte('\n')
 	}
+	faultpoint.Hit("host/record", "")
 	if _, err = r.file.Write(buf.Bytes()); err != nil {
 		_, back := r.file.Seek(at, io.SeekStart)
 		return errors.Join(err, back, r.file.Truncate(at)) // half a line must not stay
 	}
+	faultpoint.Hit("host/record written", "")
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/pairing"
 	"daypass/backend/rendezvous"
@@ -79,6 +80,7 @@ func (s *state) save() error {
 	if err := lease.WriteFile(s.path(stateName), b); err != nil {
 		return fault.Wrap(err, fault.Full, "host.store", "The program cannot store what it needs.", "Make some room on the disk, then try again.")
 	}
+	faultpoint.Hit("host/state stored", "")
 	return nil
 }
 
@@ -104,6 +106,7 @@ func (e *epochs) Advance(epoch uint64) error {
 	if err := lease.WriteFile(e.path, []byte(fmt.Sprintf("%016x", epoch))); err != nil {
 		return err
 	}
+	faultpoint.Hit("host/epoch stored", "")
 	e.last = epoch
 	return nil
 }
@@ -149,6 +152,7 @@ func newState(base string, p *pair, pin *pairing.Pin, transcript [32]byte, progr
 	} else if err != nil {
 		return nil, err
 	}
+	faultpoint.Hit("host/journal begun", "")
 	s := &state{
 		stored: stored{
 			Version: 1, Server: p.link.Server.String(), Session: p.link.Session, Instance: p.instance.String(), Device: dev, Pin: b,

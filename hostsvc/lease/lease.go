@@ -14,9 +14,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"daypass/backend/fault"
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 )
 
@@ -194,6 +196,25 @@ func (r Record) Save(path string) error {
 	return WriteFile(path, b)
 }
 
+// SweepFile removes what WriteFile, killed in the middle, left beside path.
+func SweepFile(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	for _, e := range entries {
+		rest, ours := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
+		name, ours2 := strings.CutSuffix(rest, ".tmp")
+		if !ours || !ours2 || len(name) != len(rand.Text()) || strings.ContainsRune(name, '.') || !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("lease: %w", err)
+		}
+	}
+	return nil
+}
+
 // WriteFile replaces path by content durably: a temporary file beside it (mode
 // 0600), fsync, rename, fsync of the folder. A crash leaves the old or the new
 // content.
@@ -215,6 +236,7 @@ func WriteFile(path string, content []byte) (err error) {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	faultpoint.Hit("host/file unnamed", filepath.Base(path))
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"daypass/backend/faultpoint"
 )
 
 // Run removes everything listed that is not Last, the newest first and folders
@@ -29,7 +31,7 @@ func (j *Journal) Run(ctx context.Context, step func(done, all int)) Report {
 			}
 		}
 	}
-	Point("check")
+	faultpoint.Hit("host/removal", "check")
 	r := Report{Resumed: j.steps.runs}
 	for _, it := range order { // the check does not ask what we did, only what is there
 		if j.gone(it) {
@@ -130,7 +132,7 @@ func (j *Journal) work(ctx context.Context, order []Item, step func(done, all in
 		case it.Kind == Program && j.steps.done[it.Path]:
 			continue // it may be the customer's next download by now
 		}
-		Point("before " + filepath.Base(it.Path))
+		faultpoint.Hit("host/removal before", it.What)
 		if it.Path == j.dir {
 			if err := j.removeState(); err != nil {
 				failed = true
@@ -138,12 +140,12 @@ func (j *Journal) work(ctx context.Context, order []Item, step func(done, all in
 			continue
 		}
 		j.steps.write(stepLine{Path: it.Path, Do: "begin"})
-		Point("begun " + filepath.Base(it.Path))
+		faultpoint.Hit("host/removal begun", it.What)
 		if err := remove(it); err != nil {
 			failed = true
 			continue
 		}
-		Point("removed " + filepath.Base(it.Path))
+		faultpoint.Hit("host/removal removed", it.What)
 		j.steps.write(stepLine{Path: it.Path, Do: "done"})
 	}
 	step(len(order), len(order))
@@ -179,11 +181,11 @@ func (j *Journal) removeState() error {
 			return err
 		}
 	}
-	Point("emptied")
+	faultpoint.Hit("host/removal", "emptied")
 	if err := os.Remove(filepath.Join(j.dir, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	Point("journal removed")
+	faultpoint.Hit("host/removal", "journal removed")
 	return os.Remove(j.dir)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/rendezvous/protocol"
 	"daypass/signaling/store"
@@ -616,7 +617,9 @@ func (br *Broker) read(ctx context.Context, conn *websocket.Conn, b *box, s *soc
 		case protocol.OpReceived:
 			br.received(b, s, f.Seq)
 		case protocol.OpSend:
+			faultpoint.Message("server/takes", f.Body)
 			res := br.send(ctx, b, f)
+			faultpoint.Message("server/taken", f.Body)
 			br.mu.Lock()
 			if b.sock == s {
 				b.replies = append(b.replies, protocol.Frame{Op: protocol.OpTaken, ID: f.ID, Result: res})
@@ -823,7 +826,9 @@ func (br *Broker) write(ctx context.Context, conn *websocket.Conn, b *box, s *so
 				break
 			}
 			wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+			faultpoint.Message("server/delivers", f.Body)
 			err = conn.Write(wctx, websocket.MessageBinary, f.Append(nil, b.console))
+			faultpoint.Message("server/delivered", f.Body)
 			cancel()
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 
+	"daypass/backend/faultpoint"
 	"daypass/backend/grant"
 	"daypass/backend/rendezvous/protocol"
 	"daypass/signaling/store"
@@ -138,8 +139,10 @@ func (s *Store) CreateSession(ctx context.Context, n store.Session, by store.Act
 			return err
 		}
 		out, err = session(ctx, tx, n.ID)
+		faultpoint.Hit("server/commits", "session.create")
 		return err
 	})
+	faultpoint.Hit("server/committed", "session.create")
 	return out, err
 }
 
@@ -172,6 +175,7 @@ func (s *Store) Due(ctx context.Context, now, ended time.Time) ([]store.Session,
 // Update changes a session; see store.Store.
 func (s *Store) Update(ctx context.Context, id grant.ID, by store.Actor, now time.Time, f store.Update) (store.Session, error) {
 	var out store.Session
+	wrote := ""
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		old, err := session(ctx, tx, id)
 		if err != nil {
@@ -234,8 +238,14 @@ func (s *Store) Update(ctx context.Context, id grant.ID, by store.Actor, now tim
 				return err
 			}
 		}
-		return audit(ctx, tx, now, out.Company, id, by, kind, detail)
+		err = audit(ctx, tx, now, out.Company, id, by, kind, detail)
+		wrote = kind
+		faultpoint.Hit("server/commits", kind)
+		return err
 	})
+	if wrote != "" {
+		faultpoint.Hit("server/committed", wrote)
+	}
 	return out, err
 }
 
