@@ -30,6 +30,7 @@ import (
 	"daypass/hostsvc/input"
 	"daypass/hostsvc/lease"
 	"daypass/hostsvc/screen"
+	"daypass/hostsvc/verify"
 )
 
 const usage = `Daypass, the program on the computer that is helped.
@@ -40,6 +41,7 @@ const usage = `Daypass, the program on the computer that is helped.
   install                                      keep the session that goes on here ready after a restart
   uninstall                                    remove what an interrupted session left
   service, agent                               what install keeps ready; nobody starts them by hand
+  verify FILE                                  check a receipt that was kept (the file that ends in .json); needs no network
   selftest                                     check whether this computer can be helped
   version                                      print the version
 
@@ -78,7 +80,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 			}
 		}
 	}
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+	if err := flags.Parse(args); err != nil || (flags.NArg() > 0) != (verb == "verify") || flags.NArg() > 1 {
 		if errors.Is(err, flag.ErrHelp) {
 			printText(out, usage)
 			return 0
@@ -113,6 +115,8 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return install(ctx, out, errOut, log)
 	case "uninstall":
 		return uninstall(ctx, out, errOut, log)
+	case "verify":
+		return verify.Receipt(flags.Arg(0), language(), out, errOut)
 	case "selftest":
 		return selftest(out, log)
 	case "version":

@@ -27,10 +27,26 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("%s: %d %q", help, code, out)
 		}
 	}
-	for _, wrong := range [][]string{{"service"}, {"agent"}, {"agent", "--state", "x", "--display", "_0"}, {"service", "--state", "x"}, {"run", "--nonsense"}, {"run", "more"}} {
+	for _, wrong := range [][]string{{"service"}, {"agent"}, {"agent", "--state", "x", "--display", "_0"}, {"service", "--state", "x"}, {"run", "--nonsense"}, {"run", "more"}, {"verify"}, {"verify", "a", "b"}} {
 		if code, out, errOut := call(t, wrong...); code != 2 || out != "" || !strings.Contains(errOut, "uninstall") {
 			t.Errorf("%v: %d", wrong, code)
 		}
+	}
+}
+
+func TestVerifySaysWhatIsWrongWithAFile(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	d := t.TempDir()
+	if err := os.WriteFile(filepath.Join(d, "a.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"a.json": "not a receipt", "b.json": "There is no file", "b.html": "There is no file"} {
+		if code, out, errOut := call(t, "verify", filepath.Join(d, file)); code != 1 || out != "" || !strings.Contains(errOut, want) {
+			t.Errorf("%s: %d %q %q", file, code, out, errOut)
+		}
+	}
+	if e, err := os.ReadDir(d); err != nil || len(e) != 1 {
+		t.Errorf("verify left something: %v, %v", e, err)
 	}
 }
 

@@ -187,6 +187,16 @@ func TestHostileNamesStayTextInTheReceipt(t *testing.T) {
 	}
 }
 
+func FuzzParseRecordCopy(f *testing.F) {
+	f.Add([]byte(`{"record":[],"said":[],"host_key":"","console_key":""}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := ParseRecordCopy(b)
+		if err != nil && (c.Record != nil || c.Said != nil) {
+			t.Fatal("something came of a file that was refused")
+		}
+	})
+}
+
 func FuzzParseNote(f *testing.F) {
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parseNote(b) })

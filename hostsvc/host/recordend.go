@@ -109,19 +109,38 @@ func (n *note) findRecord() {
 	}
 }
 
-// recordFile is the customer's copy of the record: each entry with the
-// signatures of both sides, and what this computer said for it that the
-// technician's program did not take any more.
-type recordFile struct {
+// MaxRecordCopy bounds the file of a RecordCopy, in bytes.
+const MaxRecordCopy = maxRecordFile
+
+// RecordCopy is the customer's copy of the record, as it is saved with the
+// receipt: each entry with the signatures of both sides, and what this computer
+// said for it that the technician's program did not take any more.
+type RecordCopy struct {
 	Record     []journal.Entry `json:"record"`
 	Said       []grant.Signed  `json:"said"`
 	HostKey    grant.Key       `json:"host_key"`
 	ConsoleKey grant.Key       `json:"console_key"` // of the console that began it
 }
 
+// ParseRecordCopy reads such a file strictly. It checks no signature: see
+// journal.Check.
+func ParseRecordCopy(b []byte) (RecordCopy, error) {
+	var c RecordCopy
+	if len(b) > MaxRecordCopy {
+		return c, errors.New("host: the copy of the record is too large")
+	}
+	if err := grant.Strict(b, &c); err != nil {
+		return RecordCopy{}, err
+	}
+	if len(c.Record) > journal.MaxEntries || len(c.Said) > maxFacts {
+		return RecordCopy{}, errors.New("host: the copy of the record has too many entries")
+	}
+	return c, nil
+}
+
 // copyJSON is the copy as the customer gets it.
 func (r *record) copyJSON() ([]byte, error) {
-	f := recordFile{Record: r.from(1), Said: r.pending(), HostKey: grant.KeyOf(r.key)}
+	f := RecordCopy{Record: r.from(1), Said: r.pending(), HostKey: grant.KeyOf(r.key)}
 	if len(f.Record) == 0 && len(f.Said) == 0 {
 		return nil, nil
 	}

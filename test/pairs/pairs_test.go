@@ -653,6 +653,7 @@ func TestTheReceiptIsSignedByBoth(t *testing.T) {
 				}
 			}
 			check(body.HostKey, f.Seal)
+			verifies(t, c.report, away)
 			page, err := os.ReadFile(c.report)
 			if err != nil {
 				t.Fatal(err)
