@@ -424,8 +424,6 @@ func (d *Desk) control(l *live, c *conn, m wire.Control) {
 		d.receipt(l, m.Removed, m.Lines)
 	case *wire.Receipt:
 		d.witness(l, c, m.Seal)
-	case *wire.Activity:
-		d.log.Debug("activity", "session", l.id()) // the host says it for the record
 	case *wire.Record:
 		d.hostRecord(l, c, m)
 	case *wire.RecordHave:

@@ -65,7 +65,8 @@ func (d *Desk) Reboot(id string) error {
 	})
 }
 
-// rebooting takes what the host says of a restart.
+// rebooting takes what the host says of a restart. What became of it the host
+// says for the record itself: nobody else may in its name.
 func (d *Desk) rebooting(l *live, m *wire.Rebooting) {
 	b := l.reboot
 	if b == nil {
@@ -77,14 +78,11 @@ func (d *Desk) rebooting(l *live, m *wire.Rebooting) {
 		b.until = now.Add(time.Duration(m.Left) * time.Second)
 	case wire.RebootNow:
 		l.reboot = &rebooting{state: "restarting", since: now}
-		d.note(l, session.HostA, session.KindReboot, "The computer restarts.")
 	case wire.RebootRefused:
 		l.reboot = nil
-		d.note(l, session.CustomerA, session.KindReboot, "The customer did not let the computer restart.")
 		d.rebootNotice(l, fault.New(fault.Denied, "remote.reboot", "The customer did not let the computer restart.", "Speak with the customer, then ask again."))
 	case wire.RebootFailed:
 		l.reboot = nil
-		d.note(l, session.HostA, session.KindReboot, "The computer was not restarted.")
 		d.rebootNotice(l, fault.New(fault.Unsupported, "remote.reboot", m.Message, m.Hint))
 	}
 }
@@ -97,7 +95,7 @@ func (d *Desk) rebootNotice(l *live, err error) {
 func (d *Desk) rebooted(l *live) {
 	if b := l.reboot; b != nil && b.state == "restarting" {
 		l.reboot = nil
-		d.note(l, session.HostA, session.KindReboot, "The computer is back after the restart.")
+		d.note(l, session.ConsoleA, session.KindReboot, "The computer is back after the restart.")
 	}
 }
 

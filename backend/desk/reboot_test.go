@@ -55,7 +55,7 @@ func TestARestartIsAskedForRefusedAndDone(t *testing.T) {
 	b.session("back", x.ID, func(s desk.Session) bool { return s.Reboot == nil && s.LinkState == "open" })
 	expect[*wire.Open](h)
 	k := kinds(t, b, x.ID)
-	if strings.Count(k, "reboot") != 5 {
+	if strings.Count(k, "reboot") != 3 { // asked twice, and back; what became of it the host says itself
 		t.Error(k)
 	}
 	// Who may not control may not restart.

@@ -40,6 +40,8 @@ type Details struct {
 	Of         uint64       `json:"of,omitempty"`          // objection: sequence number of the entry that the host contradicts
 	OfHash     *Hash        `json:"of_hash,omitempty"`     // objection: its hash
 	ConsoleKey *grant.Key   `json:"console_key,omitempty"` // moved_here: the console's key from now on
+	What       string       `json:"what,omitempty"`        // activity: which
+	Changed    grant.Rights `json:"changed,omitempty"`     // rights, activity: the rights that it is about
 	Restart    string       `json:"restart,omitempty"`     // restart_asked: "normal" or "safe"
 	Allowed    grant.Rights `json:"allowed,omitempty"`     // activated, rights: the same as Rights, as bits
 }

@@ -46,7 +46,7 @@ const (
 	KindEnding    Kind = 13 // H: Ending, removal goes on; Removed follows
 	KindRemoved   Kind = 14 // H: Removed, signed, with its report
 	KindBlocked   Kind = 15 // H: Blocked, the system does not let input or capture through; or lifted
-	KindActivity  Kind = 16 // H: Activity, one line of "what was done" that the customer sees too
+	// 16 was a line of "what was done"; the record tells it now.
 	KindConsoleHi Kind = 17 // C, first message: ConsoleHello
 	KindChord     Kind = 18 // C: Chord, a key combination by name that needs the system's help (Ctrl-Alt-Del)
 	KindReceipt   Kind = 19 // B: Receipt, the host's digest of the customer's receipt; the console answers with its own signature over it
@@ -218,12 +218,6 @@ type Blocked struct {
 	Hint    string `json:"hint"`
 }
 
-// Activity is one line of "what was done", in words, as the customer sees it.
-type Activity struct {
-	AtMS int64  `json:"at_ms"`
-	Text string `json:"text"`
-}
-
 // Chord asks for a key combination that needs the system's help.
 type Chord struct {
 	Name string `json:"name"` // "ctrl-alt-del"
@@ -254,7 +248,6 @@ func (*End) kind() Kind          { return KindEnd }
 func (*Ending) kind() Kind       { return KindEnding }
 func (*Removed) kind() Kind      { return KindRemoved }
 func (*Blocked) kind() Kind      { return KindBlocked }
-func (*Activity) kind() Kind     { return KindActivity }
 func (*Chord) kind() Kind        { return KindChord }
 func (*Receipt) kind() Kind      { return KindReceipt }
 
@@ -292,8 +285,6 @@ func blank(k Kind) Control {
 		return &Removed{}
 	case KindBlocked:
 		return &Blocked{}
-	case KindActivity:
-		return &Activity{}
 	case KindChord:
 		return &Chord{}
 	case KindReceipt:
@@ -470,8 +461,7 @@ func (m *Removed) check() error {
 func (m *Blocked) check() error {
 	return texts(2*MaxText, "message", m.Message, "hint", m.Hint)
 }
-func (m *Activity) check() error { return text("activity", m.Text, MaxText) }
-func (m *Chord) check() error    { return text("chord", m.Name, 32) }
+func (m *Chord) check() error { return text("chord", m.Name, 32) }
 
 // AppendControl appends the message to b and returns it. A message that breaks
 // its own bounds is an error of the caller and nothing is appended.

@@ -39,7 +39,6 @@ var controls = []Control{
 	&Ending{By: grant.ByCustomer},
 	&Removed{Removed: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}, Lines: []string{"a", "b"}},
 	&Blocked{Message: "m", Hint: "h"},
-	&Activity{AtMS: 5, Text: "clipboard copied"},
 	&Chord{Name: "ctrl-alt-del"},
 	&Receipt{Seal: grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}},
 	&AskRight{Rights: grant.Control},

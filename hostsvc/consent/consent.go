@@ -138,6 +138,12 @@ const (
 	LineRebootFailed                 // the system did not
 	LineBack                         // the program came back after a restart or a crash
 	LineRaised                       // the customer let it come back without a sign-in
+	LineDisplay                      // the technician looks at display Line.Text
+	LineKeys                         // the technician sent the key combination Line.Text
+	LineBarHidden                    // everything paused because the bar could not be seen
+	LineLockedScreen                 // everything paused because the screen was locked
+	LineGoesOn                       // that was over
+	LineObjection                    // the technician's record says what did not happen here
 )
 
 // Line is one thing that was done.
@@ -145,7 +151,7 @@ type Line struct {
 	At     time.Time
 	Kind   LineKind
 	Rights grant.Rights  // of LineRightOn and LineRightOff; of LineWatching what was on
-	Text   string        // of LineText; of LineRightOn the folder it is for, "" for all
+	Text   string        // of LineText, LineDisplay, LineKeys; of LineRightOn the folder it is for, "" for all
 	For    time.Duration // of LineRightOn; 0: to the end of the session
 }
 

@@ -661,6 +661,18 @@ func (w *words) line(l Line, who string) string {
 		return w.LineBack
 	case LineRaised:
 		return w.LineRaised
+	case LineDisplay:
+		return fmt.Sprintf(w.LineDisplay, who, clean(l.Text, 60))
+	case LineKeys:
+		return fmt.Sprintf(w.LineKeys, who, clean(l.Text, 60))
+	case LineBarHidden:
+		return w.LineBarHidden
+	case LineLockedScreen:
+		return w.LineLockedScreen
+	case LineGoesOn:
+		return w.LineGoesOn
+	case LineObjection:
+		return w.LineObjection
 	}
 	return clean(l.Text, 200)
 }

@@ -86,6 +86,8 @@ type words struct {
 	LineHourLeft, LineMinutesLeft, SoonHour, SoonMinutes   string
 	LineRebootAsked, LineReboot, LineRebootNot             string
 	LineRebootFailed, LineBack, LineRaised                 string
+	LineDisplay, LineKeys, LineBarHidden, LineLockedScreen string
+	LineGoesOn, LineObjection                              string
 
 	// restarts
 	RebootTitle, RebootText, RebootLeft, RebootYes, RebootNo string
@@ -263,6 +265,9 @@ var english = words{
 
 	LineRebootAsked: "%s asked to restart this computer", LineReboot: "The computer restarts", LineRebootNot: "You did not let the computer restart",
 	LineRebootFailed: "The computer could not be restarted", LineBack: "The program came back by itself", LineRaised: "You let the program come back without a sign-in",
+	LineDisplay: "%s looked at the display %s", LineKeys: "%s sent the key combination %s",
+	LineBarHidden: "Paused, because the bar with Stop could not be seen", LineLockedScreen: "Paused, because the screen was locked", LineGoesOn: "Goes on",
+	LineObjection: "The technician’s program noted something that did not happen here; this computer did not sign it",
 
 	RebootTitle: "%s wants to restart this computer",
 	RebootText:  "Save what you are working on. Programs that are open will be closed.",
@@ -446,6 +451,9 @@ var german = words{
 
 	LineRebootAsked: "%s bat darum, diesen Computer neu zu starten", LineReboot: "Der Computer startet neu", LineRebootNot: "Sie haben den Neustart nicht erlaubt",
 	LineRebootFailed: "Der Computer konnte nicht neu gestartet werden", LineBack: "Das Programm ist von selbst wiedergekommen", LineRaised: "Sie haben erlaubt, dass das Programm ohne Anmeldung wiederkommt",
+	LineDisplay: "%s hat die Anzeige %s betrachtet", LineKeys: "%s hat die Tastenkombination %s gesendet",
+	LineBarHidden: "Angehalten, weil die Leiste mit Stopp nicht zu sehen war", LineLockedScreen: "Angehalten, weil der Bildschirm gesperrt war", LineGoesOn: "Es geht weiter",
+	LineObjection: "Das Programm des Technikers hat etwas vermerkt, das hier nicht geschehen ist; dieser Computer hat es nicht unterschrieben",
 
 	RebootTitle: "%s möchte diesen Computer neu starten",
 	RebootText:  "Speichern Sie Ihre Arbeit. Offene Programme werden geschlossen.",

@@ -224,7 +224,6 @@ func (s *session) typedAgain(text string, allowed grant.Rights) {
 // declinedAgain: the customer does not want it.
 func (s *session) declinedAgain() {
 	s.line(consent.Line{Kind: consent.LineAgainNot})
-	s.activity("The customer did not let another console go on with the session.")
 	s.dropAgain()
 }
 
@@ -386,7 +385,7 @@ func (s *session) renew(pin *pairing.Pin, n *renewed, signed grant.Signed) error
 		s.log.Warn("lock not named", "cause", err)
 	}
 	s.log.Info("session activated anew by another console")
-	s.line(consent.Line{Kind: consent.LineAgain})
+	s.done()
 	s.show(func(m *consent.Model) { m.Again = true })
 	s.showSession()
 	s.openGate()

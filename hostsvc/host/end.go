@@ -81,7 +81,7 @@ func (s *session) finish(ctx context.Context) error {
 		}
 	})
 	s.leave(s.st.journal.Dir())
-	n := s.st.newNote(e, s.st.body(s.cfg.System.Report(), s.model.Events), s.cfg.System.Report().Language)
+	n := s.st.newNote(e, s.st.body(s.cfg.System.Report(), s.rec.done(maxDone)), s.cfg.System.Report().Language)
 	n.keepRecord(s.rec, s.st.pin.PeerX)
 	rep := n.remove(ctx, s.log, func(done, all int) {
 		s.show(func(m *consent.Model) {
@@ -217,8 +217,13 @@ func (r *run) finishOld(ctx context.Context, st *state, by grant.EndedBy) remova
 		}
 	}
 	rep := r.cfg.System.Report()
-	n := st.newNote(e, st.body(rep, nil), rep.Language)
-	if rec := st.lastRecord(by, e.own); rec != nil {
+	rec := st.lastRecord(by, e.own)
+	var done []consent.Line
+	if rec != nil {
+		done = rec.done(maxDone)
+	}
+	n := st.newNote(e, st.body(rep, done), rep.Language)
+	if rec != nil {
 		n.keepRecord(rec, st.pin.PeerX)
 	}
 	defer st.pin.Wipe()

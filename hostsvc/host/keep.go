@@ -108,7 +108,6 @@ func (s *session) raise() {
 			s.send(&now)
 			if err == nil {
 				s.line(consent.Line{Kind: consent.LineRaised})
-				s.activity("The customer let the program come back by itself after a restart.")
 			}
 		})
 	})
@@ -135,7 +134,6 @@ func (s *session) rebootAsked() {
 		left = 0
 	}
 	s.rebootAt = time.Now().Add(left)
-	s.activity("The technician asked to restart the computer.")
 	s.line(consent.Line{Kind: consent.LineRebootAsked})
 	s.send(s.rebooting())
 	s.show(func(m *consent.Model) { m.RebootAt = s.rebootAt })
@@ -168,7 +166,6 @@ func (s *session) rebootRefused() {
 	}
 	s.rebootAt = time.Time{}
 	s.line(consent.Line{Kind: consent.LineRebootNot})
-	s.activity("The customer did not let the computer restart.")
 	s.send(&wire.Rebooting{State: wire.RebootRefused})
 	s.show(func(m *consent.Model) { m.RebootAt = time.Time{} })
 }
@@ -181,7 +178,6 @@ func (s *session) rebootNow() {
 	}
 	s.rebootAt = time.Time{}
 	s.line(consent.Line{Kind: consent.LineReboot})
-	s.activity("The computer restarts.")
 	s.send(&wire.Rebooting{State: wire.RebootNow})
 	s.show(func(m *consent.Model) { m.RebootAt = time.Time{} })
 	s.tick(true) // stored, so that the time until now counts
@@ -196,7 +192,6 @@ func (s *session) rebootNow() {
 		if err != nil {
 			s.post(func() {
 				s.rebootFailed(err)
-				s.activity("The computer was not restarted.")
 				s.line(consent.Line{Kind: consent.LineRebootFailed})
 			})
 		}

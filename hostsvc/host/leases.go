@@ -5,7 +5,6 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
-	"daypass/backend/journal"
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
 	"daypass/hostsvc/rights"
@@ -91,9 +90,9 @@ func (s *session) changed(allowed grant.Rights, l consent.Line) {
 	if err := s.st.save(); err != nil {
 		s.log.Error("a change of rights could not be stored", "cause", err)
 	}
-	s.say(actorCustomer, "rights", "Allowed from now on: "+rightsWords(allowed)+".", journal.Details{Rights: rightsNames(allowed), Allowed: allowed})
+	s.sayFact(rightsFact(allowed, l, time.Now()))
+	s.done()
 	s.send(s.rightsNow())
-	s.line(l)
 	s.show(func(m *consent.Model) { m.Allowed, m.Limits, m.Asked = allowed, s.limits(), s.asking.rights })
 	s.leaseTimer()
 	if !allowed.Has(grant.View) {

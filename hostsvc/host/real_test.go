@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -226,7 +227,9 @@ func TestWithARealScreenAndARealLink(t *testing.T) {
 	r.eventually("the pointer", func() bool { return pointer() == image.Pt(321, 123) })
 
 	say(&wire.Clip{ID: 1, Last: true, Text: "grüße"})
-	next("clipboard set", func(m wire.Control) bool { _, ok := m.(*wire.Activity); return ok })
+	r.view.until(t, "clipboard set", func(m consent.Model) bool {
+		return slices.ContainsFunc(m.Events, func(l consent.Line) bool { return l.Kind == consent.LineClipboardIn })
+	})
 	say(&wire.ClipGet{ID: 2})
 	next("clipboard text", func(m wire.Control) bool { c, ok := m.(*wire.Clip); return ok && c.Text == "grüße" && c.ID == 2 })
 

@@ -16,6 +16,7 @@ import (
 	"daypass/backend/grant"
 	"daypass/backend/journal"
 	"daypass/backend/wire"
+	"daypass/hostsvc/consent"
 )
 
 // recordName is the customer's copy of the session's record, in the state
@@ -39,7 +40,8 @@ const (
 // methods may be called from any goroutine.
 type record struct {
 	session grant.ID
-	key     ed25519.PrivateKey
+	key     ed25519.PrivateKey // wiped with the session's keys
+	host    grant.Key          // its public half, which stays
 	now     func() time.Time
 
 	mu      sync.Mutex
@@ -56,6 +58,8 @@ type record struct {
 	open    bool           // by the record
 	in, out []int64        // sizes of clipboard texts that came and that left, not claimed yet
 	objects map[journal.Head]bool
+	told    telling        // the record as "What was done"
+	seen    []consent.Line // what was seen here and the record does not tell yet
 }
 
 // recordLine is one line of the file.
@@ -73,7 +77,7 @@ type recordLine struct {
 // host goes on with an empty copy that says so.
 func openRecord(path string, session grant.ID, key ed25519.PrivateKey, console grant.Key, allowed grant.Rights) (*record, error) {
 	r := &record{
-		session: session, key: key, now: time.Now, console: console, allowed: allowed, objects: map[journal.Head]bool{},
+		session: session, key: key, host: grant.KeyOf(key), now: time.Now, console: console, allowed: allowed, objects: map[journal.Head]bool{},
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -123,7 +127,7 @@ func (r *record) replay(l recordLine) error {
 		}
 		r.add(*l.Entry)
 	case l.Fact != nil:
-		f, err := journal.OpenFact(grant.KeyOf(r.key), r.session, *l.Fact)
+		f, err := journal.OpenFact(r.host, r.session, *l.Fact)
 		if err != nil || f.N != uint64(len(r.facts))+1 {
 			return errors.Join(err, errors.New("host: a fact out of order"))
 		}
@@ -216,7 +220,7 @@ func (r *record) fits(e *journal.Entry) error {
 	}
 	by := r.console
 	if e.Fact != nil {
-		n, ok := e.Repeats(grant.KeyOf(r.key))
+		n, ok := e.Repeats(r.host)
 		if !ok || n != r.placed+1 {
 			return errors.New("host: an entry that repeats something this computer did not say, or not now")
 		}
@@ -234,6 +238,7 @@ func (r *record) fits(e *journal.Entry) error {
 func (r *record) add(e journal.Entry) {
 	r.entries = append(r.entries, e)
 	r.head = e.Head()
+	r.tellEntry(&e)
 	if e.Fact != nil {
 		r.placed++
 		if r.placed > uint64(len(r.facts)) { // our own file lost it
@@ -315,6 +320,7 @@ func (r *record) take(in []journal.Entry) (*wire.RecordHave, []journal.Fact, err
 	var lines []recordLine
 	entries, head, console, placed := r.entries, r.head, r.console, r.placed
 	active, opened, open, in0, out0 := r.active, r.opened, r.open, slices.Clone(r.in), slices.Clone(r.out)
+	told, seen := r.told, r.seen
 	var failed error
 	for i := range in {
 		e := in[i]
@@ -346,6 +352,7 @@ func (r *record) take(in []journal.Entry) (*wire.RecordHave, []journal.Fact, err
 		if err := r.write(lines...); err != nil {
 			r.entries, r.head, r.console, r.placed = entries, head, console, placed
 			r.active, r.opened, r.open, r.in, r.out = active, opened, open, in0, out0
+			r.told, r.seen = told, seen
 			return r.have(), nil, err
 		}
 	}
@@ -480,6 +487,9 @@ func (s *session) recordTaken(in []journal.Entry) {
 	for _, f := range say {
 		s.sayFact(f)
 	}
+	if s.ended == nil {
+		s.done()
+	}
 }
 
 // recordAsked sends entries of the copy; asked for what is not there it says how
@@ -580,7 +590,7 @@ func (r *record) successor(key grant.Key, rights grant.Rights) grant.Key {
 	r.allowed |= rights
 	last := r.console
 	for _, s := range r.facts[min(r.placed, uint64(len(r.facts))):] {
-		f, err := journal.OpenFact(grant.KeyOf(r.key), r.session, s)
+		f, err := journal.OpenFact(r.host, r.session, s)
 		if d := (&journal.Entry{Details: f.Details}).Detail(); err == nil && f.Kind == journal.KindMovedHere && d.ConsoleKey != nil {
 			last = *d.ConsoleKey
 		}

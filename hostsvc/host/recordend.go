@@ -140,7 +140,7 @@ func ParseRecordCopy(b []byte) (RecordCopy, error) {
 
 // copyJSON is the copy as the customer gets it.
 func (r *record) copyJSON() ([]byte, error) {
-	f := RecordCopy{Record: r.from(1), Said: r.pending(), HostKey: grant.KeyOf(r.key)}
+	f := RecordCopy{Record: r.from(1), Said: r.pending(), HostKey: r.host}
 	if len(f.Record) == 0 && len(f.Said) == 0 {
 		return nil, nil
 	}
@@ -177,7 +177,7 @@ func (r *record) said(kind string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.facts {
-		if f, err := journal.OpenFact(grant.KeyOf(r.key), r.session, s); err == nil && f.Kind == kind {
+		if f, err := journal.OpenFact(r.host, r.session, s); err == nil && f.Kind == kind {
 			return true
 		}
 	}

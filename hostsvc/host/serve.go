@@ -12,7 +12,6 @@ import (
 
 	"daypass/backend/fault"
 	"daypass/backend/grant"
-	"daypass/backend/journal"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
 	"daypass/backend/rendezvous"
@@ -134,6 +133,10 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 		m.Expires = time.Now().Add(st.rec.Left())
 		m.Watching, m.Doing, m.Paused, m.Offline = false, 0, false, false
 	})
+	if s.rec.stopped() { // a start of the program does not undo the customer's Stop
+		s.paused = "customer"
+		r.show(func(m *consent.Model) { m.Paused, m.Watching = true, true })
+	}
 	began := consent.LineActivated
 	if act == nil {
 		began = consent.LineBack
@@ -318,22 +321,6 @@ func (s *session) refuseAsked(k wire.Kind, id uint32, err error) {
 	f := fault.Of(err)
 	s.log.Info("refused", "asked", k, "kind", f.Kind, "op", f.Op)
 	s.send(&wire.Refused{Asked: k, ID: id, Kind: f.Kind, Message: cut(f.Message), Hint: cut(f.Hint)})
-}
-
-// line adds to "What was done" here and at the console.
-func (s *session) line(l consent.Line) {
-	l.At = time.Now()
-	s.show(func(m *consent.Model) {
-		m.Events = append(m.Events, l)
-		if n := len(m.Events); n > 200 {
-			m.Events = m.Events[n-200:]
-		}
-	})
-}
-
-func (s *session) activity(text string) {
-	s.say(actorHost, "activity", text, journal.Details{})
-	s.send(&wire.Activity{AtMS: time.Now().UnixMilli(), Text: cut(text)})
 }
 
 // loop serves until the session ends or ctx does.
@@ -633,10 +620,8 @@ func (s *session) customer(a consent.Action) {
 		s.rebootRefused()
 		s.pause("customer")
 		s.halted.Store(false)
-		s.line(consent.Line{Kind: consent.LineStopped})
 	case consent.Resume:
 		if s.paused == "customer" {
-			s.line(consent.Line{Kind: consent.LineResumed})
 			s.pause("")
 		}
 	case consent.SetRight:
@@ -672,6 +657,7 @@ func (s *session) pause(by string) {
 		s.closeRemote(by)
 	}
 	s.say(pausedBy(by))
+	s.done()
 	s.send(&wire.Paused{By: by})
 	s.show(func(m *consent.Model) {
 		m.Paused = by == "customer"
@@ -1030,7 +1016,6 @@ func (s *session) clipGet(id uint32) {
 				return
 			}
 			s.line(consent.Line{Kind: consent.LineClipboardOut})
-			s.activity("Text was fetched from the clipboard.")
 		})
 	})
 }
@@ -1097,7 +1082,6 @@ func (s *session) clipSet(m *wire.Clip) {
 				return
 			}
 			s.line(consent.Line{Kind: consent.LineClipboardIn})
-			s.activity("Text was put on the clipboard.")
 		})
 	})
 }

@@ -3,6 +3,7 @@ package pairs
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,7 +21,17 @@ func verified(path, lang string) (code int, says string) {
 // changed about it.
 func verifies(t *testing.T, page string, away bool) {
 	t.Helper()
-	base := strings.TrimSuffix(page, ".html")
+	base := filepath.Join(t.TempDir(), "kept")
+	for _, ext := range []string{".html", ".json", ".record.json"} {
+		b, err := os.ReadFile(strings.TrimSuffix(page, ".html") + ext)
+		if err == nil {
+			err = os.WriteFile(base+ext, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	page = base + ".html"
 	for lang, want := range map[string]string{"en": "\nGENUINE. ", "de": "\nECHT. "} {
 		code, says := verified(base+".json", lang)
 		if code != 0 || !strings.Contains(says, want) || strings.Contains(says, "✗") {
@@ -53,7 +64,11 @@ func verifies(t *testing.T, page string, away bool) {
 		}
 	}
 	change("another computer", base+".json", `"computer":"`, `"computer":"x`, "✗ NOT: The computer that was helped signed exactly this receipt")
-	change("a record with another text", base+".record.json", `"kind":"activated"`, `"kind":"activated2"`, "✗ NOT: The record beside it")
+	if away { // nothing but what this computer said
+		change("something else said", base+".record.json", `"said":[{"body":"eyJ`, `"said":[{"body":"eyK`, "✗ NOT: The record beside it")
+	} else {
+		change("a record with another text", base+".record.json", `"kind":"ended"`, `"kind":"ended2"`, "✗ NOT: The record beside it")
+	}
 	change("a record that is cut", base+".record.json", `"said":[`, `"said":[{},`, "✗ NOT: The record beside it")
 	change("no receipt at all", base+".json", `{"receipt"`, `{"paper"`, "could not be checked")
 	if err := os.Remove(base + ".record.json"); err != nil {
