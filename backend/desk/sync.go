@@ -497,9 +497,7 @@ func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []
 			d.log.Warn("history item not opened", "session", it.Session, "entry", it.Seq, "error", err)
 			continue
 		}
-		if docs[it.Session] == nil && entries[it.Session] == nil {
-			order = append(order, it.Session)
-		}
+		first := docs[it.Session] == nil && entries[it.Session] == nil
 		if it.Seq == 0 {
 			var doc document
 			if err := json.Unmarshal(plain, &doc); err != nil || doc.Session.ID != it.Session || !doc.Session.State.Valid() {
@@ -508,6 +506,9 @@ func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []
 			}
 			doc.Session.Mine = false
 			docs[it.Session] = &store.Row{Session: doc.Session, ConsoleKey: doc.ConsoleKey, HostKey: doc.HostKey}
+			if first {
+				order = append(order, it.Session)
+			}
 			continue
 		}
 		e, err := journal.Parse(plain)
@@ -516,6 +517,9 @@ func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []
 			continue
 		}
 		entries[it.Session] = append(entries[it.Session], e)
+		if first {
+			order = append(order, it.Session)
+		}
 	}
 	for _, id := range order {
 		err := st.PutRemote(ctx, id, docs[id], entries[id])
