@@ -181,7 +181,10 @@ func VerdictLevel(v journal.Verdict) string {
 // VerdictWords says in a sentence what a verdict means.
 func VerdictWords(v journal.Verdict) string {
 	after := ""
-	if v.Trailing > 0 {
+	switch {
+	case v.Trailing == 1:
+		after = " One of them was written after the computer had gone."
+	case v.Trailing > 1:
 		after = fmt.Sprintf(" %d of them were written after the computer had gone.", v.Trailing)
 	}
 	switch v.Kind {

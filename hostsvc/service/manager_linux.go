@@ -101,7 +101,7 @@ func missing(dir string) []Item {
 		if _, err := os.Lstat(d); !errors.Is(err, fs.ErrNotExist) || d == filepath.Dir(d) {
 			break
 		}
-		out = append([]Item{{Path: d, Folder: true, What: "a folder for it"}}, out...)
+		out = append([]Item{{Path: d, Folder: true, What: "the folder it lay in"}}, out...)
 	}
 	return out
 }

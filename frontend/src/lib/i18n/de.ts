@@ -373,6 +373,7 @@ export const de: Catalogue = {
     fullText: 'bringt Sie zurück. Das geht immer.',
     captured: 'Tasten gehen an den anderen Computer',
     release: 'holt die Tasten zurück',
+    controlOff: 'Der Kunde hat Maus und Tastatur abgeschaltet',
     viewOnlyOn: 'Nur zusehen: nichts wird gesendet',
     closedTitle: 'Die Fernsteuerung ist geschlossen',
     sizeOf: (w, h) => `${w} × ${h}`,

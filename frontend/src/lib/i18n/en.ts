@@ -374,6 +374,7 @@ export const en = {
     fullText: 'brings you back. It always works.',
     captured: 'Keys go to the other computer',
     release: 'takes the keys back',
+    controlOff: 'The customer has switched mouse and keyboard off',
     viewOnlyOn: 'View only: nothing is sent',
     closedTitle: 'Remote Control is closed',
     sizeOf: (w: number, h: number) => `${w} × ${h}`,

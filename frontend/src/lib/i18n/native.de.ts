@@ -408,6 +408,7 @@ export const patterns: [RegExp, (...found: string[]) => string][] = [
   [/^The host could not remove everything: (.*)$/, (what) => `Das Programm konnte nicht alles entfernen: ${what}`],
   [/^Complete: (\d+) entries, signed by both sides\.$/, (n) => `Vollständig: ${n} Einträge, von beiden Seiten unterschrieben.`],
   [/^Complete: (\d+) entries, signed by both sides and the same as the customer's copy\.$/, (n) => `Vollständig: ${n} Einträge, von beiden Seiten unterschrieben und gleich der Kopie des Kunden.`],
+  [/^One of them was written after the computer had gone\.$/, () => 'Einer davon wurde geschrieben, als der Computer schon weg war.'],
   [/^(\d+) of them were written after the computer had gone\.$/, (n) => `${n} davon wurden geschrieben, als der Computer schon weg war.`],
   [/^Complete: (\d+) entries; (\d+) of them the customer's computer has not signed yet\.$/, (n, left) => `Vollständig: ${n} Einträge; ${left} davon hat der Computer des Kunden noch nicht unterschrieben.`],
   [/^Complete: (\d+) entries in an unbroken chain, signed by this console\.$/, (n) => `Vollständig: ${n} Einträge in ungebrochener Kette, unterschrieben von dieser Konsole.`],
