@@ -40,6 +40,10 @@ func (d *Desk) activation(l *live, e rendezvous.Envelope) {
 	if l.row.Session.State.Over() || l.row.Session.State == session.Ending {
 		return
 	}
+	if pairing.IsRefusal(e.Body) {
+		d.refusal(l, e.Instance, e.Body)
+		return
+	}
 	w := l.hosts[e.Instance]
 	if w == nil {
 		if l.secret == nil || l.srv == nil || len(l.hosts) >= maxHosts || !l.row.Session.State.Open() {

@@ -136,6 +136,31 @@ func (d *Desk) write(c session.Customer, link string, expires time.Time) (mail.M
 	return mail.Write(in)
 }
 
+// leaves waits for the end of a session that holds a place and was ended here:
+// the word of it may still be on its way to the server. It reports whether one
+// has arrived.
+func (d *Desk) leaves(ctx context.Context, holders []rendezvous.Holder) bool {
+	for waited := false; ; waited = true {
+		var arrives <-chan struct{}
+		err := d.look(func() error {
+			for _, h := range holders {
+				if l := d.live[h.ID]; l != nil && l.ended != nil && l.ending {
+					arrives = l.delivered
+				}
+			}
+			return nil
+		})
+		if err != nil || arrives == nil {
+			return waited && err == nil
+		}
+		select {
+		case <-arrives:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // Create makes a session and its link. The secret is on the disk before the
 // session is shown.
 func (d *Desk) Create(ctx context.Context, in Invite) (Session, error) {
@@ -160,8 +185,12 @@ func (d *Desk) Create(ctx context.Context, in Invite) (Session, error) {
 	defer cancel()
 	faultpoint.Hit("console/creates", "")
 	s, err := sig.CreateSession(cctx, rendezvous.NewSession{Subject: c.Label(), Language: c.Language})
+	var limit *rendezvous.LimitError
+	if errors.As(err, &limit) && d.leaves(cctx, limit.Holders) {
+		limit = nil
+		s, err = sig.CreateSession(cctx, rendezvous.NewSession{Subject: c.Label(), Language: c.Language})
+	}
 	if err != nil {
-		var limit *rendezvous.LimitError
 		if errors.As(err, &limit) {
 			e := &LimitError{Err: err, Holders: []Holder{}}
 			for _, h := range limit.Holders {

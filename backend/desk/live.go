@@ -36,18 +36,21 @@ type live struct {
 	link   string
 	budget *pairing.Budget
 	hosts  map[rendezvous.Instance]*waiting
-	chosen rendezvous.Instance
-	byHand bool // a person chose
-	code   *code
-	mail   uint64 // number of the latest sending
-	soon   int    // which of session.WarnAt applies now
+	// refusals that were taken, so that one that comes again is known
+	refusals map[[32]byte]bool
+	chosen   rendezvous.Instance
+	byHand   bool // a person chose
+	code     *code
+	mail     uint64 // number of the latest sending
+	soon     int    // which of session.WarnAt applies now
 
 	// from the confirmation on
 	pin        *pinned
 	activating *pinned // which is on its way to the server
 	stopAct    context.CancelFunc
-	claimedAt  time.Time // when the server was asked last to let us go on
-	ending     bool      // Ended is on its way to the server
+	claimedAt  time.Time     // when the server was asked last to let us go on
+	ending     bool          // Ended is on its way to the server
+	delivered  chan struct{} // closed when it has arrived, or was given up for now
 	removeBy   time.Time
 	removedAt  time.Time // when the server said so while the link was open
 
@@ -411,6 +414,7 @@ func (d *Desk) heard(s rendezvous.Session) {
 	if d.elsewhere(l, s) {
 		return
 	}
+	d.knocked(l, s.Knock)
 	over := s.State == rendezvous.Ending || s.State == rendezvous.Ended || s.State == rendezvous.Removed || s.State == rendezvous.Unconfirmed
 	if over && !x.State.Over() && x.State != session.Ending {
 		d.passOn(l, s.EndedBy, s.EndedFact)
@@ -616,13 +620,14 @@ func (d *Desk) deliverEnd(l *live) {
 	if l.ended == nil || l.ending || sig == nil {
 		return
 	}
-	l.ending = true
+	l.ending, l.delivered = true, make(chan struct{})
 	id, signed := l.id(), *l.ended
 	d.async(func(ctx context.Context) {
 		err := retry(ctx, func(ctx context.Context) error { return sig.End(ctx, id, signed) })
 		faultpoint.Hit("console/end taken", "")
 		d.post(func() {
 			l.ending = false
+			close(l.delivered)
 			if err != nil && !errors.Is(err, context.Canceled) {
 				d.log.Warn("the server did not take the end", "session", id, "error", err)
 				if k := fault.KindOf(err); k == fault.Offline || k == fault.SignedOut {

@@ -133,6 +133,9 @@ func (d *Desk) show(l *live) Session {
 		out.Host = &Host{Computer: h.Computer, OS: h.OS, User: h.User, TimeZone: h.TimeZone, Version: h.Version}
 	}
 	open := x.State.Open()
+	if r := x.Refused; open && r != nil && r.Why != "" && len(l.there()) == 0 {
+		out.Refused = &Refused{Why: r.Why, Computer: r.Computer, At: ms(r.At)}
+	}
 	if open {
 		if out.Link = l.link; x.Again {
 			out.Link = "" // it opens nothing for anybody else

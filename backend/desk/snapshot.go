@@ -198,6 +198,7 @@ type Session struct {
 	Link            string        `json:"link,omitempty"`
 	Mail            MailState     `json:"mail"`
 	Waiting         []Waiting     `json:"waiting"`
+	Refused         *Refused      `json:"refused,omitempty"` // no computer is there, and the last one that was does not go on
 	Code            *Code         `json:"code,omitempty"`
 	Host            *Host         `json:"host,omitempty"`
 	Rights          []string      `json:"rights"`
@@ -241,6 +242,13 @@ type Waiting struct {
 	TimeZone string `json:"timeZone"`
 	Since    int64  `json:"since"`
 	Chosen   bool   `json:"chosen"`
+}
+
+// Refused is why a computer does not go on with the invitation.
+type Refused struct {
+	Why      string `json:"why"` // one of session.RefuseWhy
+	Computer string `json:"computer"`
+	At       int64  `json:"at"`
 }
 
 // Code is the security code on the technician's screen.

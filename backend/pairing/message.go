@@ -32,6 +32,7 @@ const (
 	msgReady          byte = 9
 	msgReject         byte = 10
 	msgWaiting        byte = 11
+	msgRefusal        byte = 12
 )
 
 const macSize = 32

@@ -38,6 +38,8 @@ type (
 	NewSession = protocol.NewSession
 	// Session is a session as its console sees it.
 	Session = protocol.Session
+	// Knock is a program that was turned away.
+	Knock = protocol.Knock
 	// SessionList is the sessions one may see, and the places taken.
 	SessionList = protocol.SessionList
 	// Holder is a session that holds a place.

@@ -115,6 +115,19 @@ type Host struct {
 	Version  string `json:"version"`
 }
 
+// Refused is why the computer that opened the invitation last does not go on
+// with it. The words for Why are the page's.
+type Refused struct {
+	Why      string    `json:"why"` // a pairing.Why as a word, see Refuse
+	Computer string    `json:"computer"`
+	At       time.Time `json:"at"`
+	Times    int       `json:"times"` // of the whole invitation; at most MaxRefused
+}
+
+// MaxRefused is how many refusals of one invitation are taken down: whoever
+// holds the link can send any number.
+const MaxRefused = 16
+
 // Session is everything a console keeps of a session, secrets excepted. It is
 // a value: Apply returns a changed copy.
 type Session struct {
@@ -127,7 +140,8 @@ type Session struct {
 	Invite     time.Time     `json:"invite"` // end of the invitation
 	Mail       Mail          `json:"mail"`
 	Host       *Host         `json:"host,omitempty"`
-	Rights     grant.Rights  `json:"rights"` // what the customer allows
+	Refused    *Refused      `json:"refused,omitempty"` // until another computer answers
+	Rights     grant.Rights  `json:"rights"`            // what the customer allows
 	Activated  time.Time     `json:"activated,omitzero"`
 	Expires    time.Time     `json:"expires,omitzero"`
 	EndedAt    time.Time     `json:"ended_at,omitzero"`
@@ -137,6 +151,7 @@ type Session struct {
 	Clean      bool          `json:"clean,omitempty"`   // host said that nothing is left
 	Report     []string      `json:"report,omitempty"`  // removal report, line by line
 	Receipt    *grant.Signed `json:"receipt,omitempty"` // grant.Removed as the host signed it
+	Used       time.Time     `json:"used,omitzero"`     // when the server turned another program with the link away last
 	Warned     int           `json:"warned,omitempty"`  // minutes: the latest of WarnAt that was said
 	Put        bool          `json:"put,omitempty"`     // put away: not shown among the sessions any more
 }
@@ -215,6 +230,8 @@ const (
 	KindTakeOver      = "take_over"
 	KindMoved         = "moved"
 	KindReboot        = "reboot"
+	KindRefused       = "refused"
+	KindUsed          = "used_again"
 )
 
 // Fact is something that happened.
@@ -238,6 +255,15 @@ type (
 	Correct struct{ Email, Name string }
 	// Answer: a host is there.
 	Answer struct{ Host Host }
+	// Refuse: a computer opened the invitation and cannot or does not go on, and no
+	// other one is there. Why is one of RefuseWhy.
+	Refuse struct {
+		Why  string
+		Host Host
+	}
+	// Used: the server turned a program with the link away, because another
+	// computer uses it or because the session is over.
+	Used struct{ At time.Time }
 	// Choose: the technician, or the console when only one is there, chose it.
 	Choose struct {
 		Host      Host
@@ -372,7 +398,56 @@ func (f Answer) apply(s *Session, _ time.Time) ([]Effect, error) {
 	if s.State == Invited {
 		s.State = Answered
 	}
+	if s.Refused != nil {
+		s.Refused = &Refused{Times: s.Refused.Times}
+	}
 	return []Effect{Detailed{Record{HostA, KindAnswered, "A computer opened the invitation: " + f.Host.words() + "."}, f.Host.details()}}, nil
+}
+
+// RefuseWhy are the reasons of Refuse, with what the record says.
+var RefuseWhy = map[string]string{
+	"fault":       "something went wrong there",
+	"running":     "the program runs there already, for another session",
+	"earlier":     "an earlier session is not over there",
+	"no_display":  "no desktop is running there",
+	"wayland":     "its desktop (Wayland) does not let a program show the screen",
+	"unsupported": "its system is not supported",
+	"declined":    "the customer closed it",
+}
+
+func (f Refuse) apply(s *Session, at time.Time) ([]Effect, error) {
+	words, ok := RefuseWhy[f.Why]
+	if !ok || !s.State.Open() {
+		return nil, conflict("refuse", "This session does not take another computer.", "")
+	}
+	times := 0
+	if s.Refused != nil {
+		times = s.Refused.Times
+	}
+	same := s.Refused != nil && s.Refused.Why == f.Why && s.Refused.Computer == f.Host.Computer
+	s.State, s.Host = Invited, nil
+	if times >= MaxRefused {
+		return nil, nil
+	}
+	if !same {
+		times++
+	}
+	s.Refused = &Refused{Why: f.Why, Computer: f.Host.Computer, At: at, Times: times}
+	if same {
+		return nil, nil
+	}
+	return []Effect{Detailed{Record{HostA, KindRefused, "The invitation was opened and not used: " + words + ". Computer: " + f.Host.words() + "."}, f.Host.details()}}, nil
+}
+
+func (f Used) apply(s *Session, _ time.Time) ([]Effect, error) {
+	if !f.At.After(s.Used) {
+		return nil, nil
+	}
+	s.Used = f.At
+	if s.State != Active {
+		return nil, nil // nothing is added to a record that is closed
+	}
+	return []Effect{Record{ServerA, KindUsed, "The link was opened on another computer and refused: it works once."}}, nil
 }
 
 func (h Host) words() string {
@@ -438,7 +513,7 @@ func (f Activate) apply(s *Session, at time.Time) ([]Effect, error) {
 		return nil, conflict("activate", "The session is over.", "Start a new session.")
 	}
 	h := f.Host
-	s.State, s.Host, s.Rights, s.WasActive = Active, &h, f.Rights, true
+	s.State, s.Host, s.Rights, s.WasActive, s.Refused = Active, &h, f.Rights, true, nil
 	if s.Activated = at; !f.Since.IsZero() && f.Since.Before(at) {
 		s.Activated = f.Since
 	}

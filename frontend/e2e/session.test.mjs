@@ -253,3 +253,50 @@ test('everything still fits at 960 × 640', () =>
       if (go === 'n') await page.getByRole('button', { name: 'Abbrechen' }).click()
     }
   }, { width: 960, height: 640 }))
+
+test('the sign-in is typed, letter by letter, and the keyboard stays in its field', () =>
+  at('fake=signin', async (page) => {
+    await page.waitForFunction(() => document.activeElement?.getAttribute('type') === 'email')
+    await page.keyboard.type('tess@example.org')
+    assert.equal(await page.getByLabel('E-mail').inputValue(), 'tess@example.org')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('correct horse battery')
+    assert.equal(await page.getByLabel('Password').inputValue(), 'correct horse battery')
+  }))
+
+test('the ways to invite stay in sight in a small window', () =>
+  at('fake=empty', async (page) => {
+    await page.keyboard.press('n')
+    await page.keyboard.type('anna@example.org')
+    await page.keyboard.press('Enter')
+    await page.frameLocator('iframe').getByText('Hello').first().waitFor()
+    const box = await role(page, 'button', 'Copy link').boundingBox()
+    assert.ok(box.y + box.height <= 800, `Copy link ends at ${box.y + box.height}`)
+  }))
+
+test('why a computer does not go on is told where one waits for it', () =>
+  at('fake=refused', async (page, native) => {
+    await page.getByText('Does not work there yet').waitFor()
+    await page.keyboard.press('o')
+    await page.getByText('The desktop on PC-ANNA (Wayland) does not let a program show it.').waitFor()
+    await native.edit('a', { refused: { why: 'earlier', computer: '', at: Date.now() } })
+    await page.getByText('An earlier session on the customer’s computer is not over.').waitFor()
+    await native.edit('a', { refused: undefined })
+    await page.getByText('Does not work there yet').waitFor({ state: 'detached' })
+  }))
+
+test('a restart is asked for, told while it lasts, and over when the computer is back', () =>
+  at('fake=restartable', async (page, native) => {
+    await page.keyboard.press('o')
+    await page.getByText('Comes back when somebody signs in.').first().waitFor()
+    await page.keyboard.press('w')
+    await role(page, 'button', 'Ask to restart').click()
+    await page.getByText(/The customer is asked about the restart\. \d+ s are left to refuse\./).waitFor()
+    assert.ok((await native.calls()).includes('sessions.reboot a'))
+    assert.equal(await role(page, 'button', 'Reboot and reconnect').count(), 0)
+    await native.edit('a', { reboot: { state: 'restarting', since: Date.now() }, presence: 'offline' })
+    await page.getByText('Restarting…').first().waitFor()
+    await page.getByText(/The session waits for it and goes on by itself/).waitFor()
+    await native.edit('a', { reboot: undefined, presence: 'online', standing: { after: 'login', noDesktop: true } })
+    await page.getByText(/nobody is signed in to a desktop that can be shown/).waitFor()
+  }))

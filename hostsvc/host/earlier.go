@@ -110,6 +110,7 @@ func (r *run) earlier(ctx context.Context, st *state, link *pairing.Link) (_ *pa
 		r.lockAgain()
 		return link, false, nil
 	}
+	r.invited = link
 	other := who(st.Technician, st.Company)
 	r.show(func(m *consent.Model) { m.Other = other })
 	f := fault.New(fault.Conflict, "host.earlier", "A session was begun on this computer and is not over: "+other+".",

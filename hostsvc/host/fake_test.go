@@ -121,7 +121,8 @@ type fakeServer struct {
 	budget   *pairing.Budget
 	consoleP *pairing.Pin
 
-	toConsole chan []byte // class 'C', for a real link; nil: nobody listens
+	refused   []pairing.Why // what hosts said instead of going on
+	toConsole chan []byte   // class 'C', for a real link; nil: nobody listens
 }
 
 func newServer(t testing.TB) *fakeServer {
@@ -171,6 +172,14 @@ func (b *fakeBox) Send(_ context.Context, m []byte) error {
 	defer s.mu.Unlock()
 	if m[0] == pairing.ClassConnect && s.toConsole != nil {
 		s.toConsole <- append([]byte(nil), m...)
+		return nil
+	}
+	if pairing.IsRefusal(m) {
+		r, err := pairing.OpenRefusal(s.link.Secret, s.link.Session, m)
+		if err != nil {
+			return err
+		}
+		s.refused = append(s.refused, r.Why)
 		return nil
 	}
 	if s.silent || m[0] != pairing.ClassActivation {

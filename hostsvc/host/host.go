@@ -160,7 +160,9 @@ type run struct {
 	actions <-chan consent.Action
 	model   consent.Model
 	lock    *Lock
-	bin     bool // the program is to be removed even without a session
+	bin     bool          // the program is to be removed even without a session
+	invited *pairing.Link // what this start is about, as far as it is known; nil: nobody can be told anything
+	waits   Mailbox       // of the invitation that is being answered
 }
 
 // errLeave says that the customer closed the window.
@@ -171,7 +173,7 @@ var errLeave = errors.New("host: the customer left")
 // next Run). What it refuses it shows, and returns as a *fault.Error after the
 // customer has seen it.
 func Run(ctx context.Context, cfg Config) error {
-	r := &run{cfg: cfg, log: cfg.Log, actions: cfg.View.Actions()}
+	r := &run{cfg: cfg, log: cfg.Log, actions: cfg.View.Actions(), invited: cfg.Link}
 	if cfg.Lab {
 		r.log.Warn("This is a lab build: the customer may see no bar while the screen is shared. It must not be given to customers.")
 	}
@@ -240,12 +242,13 @@ func (r *run) main(ctx context.Context) (err error) {
 				return err
 			}
 		}
+		r.invited = link
 		again, err := r.invitation(ctx, *link)
 		switch {
 		case err != nil:
 			return err
 		case again == askAgain:
-			link, renamed = nil, true
+			link, renamed, r.invited = nil, true, nil
 		case again == done:
 			return nil
 		}
@@ -310,6 +313,7 @@ func (r *run) asked(ctx context.Context, why consent.Refusal, err error) consent
 	r.show(func(m *consent.Model) {
 		m.Screen, m.Refusal, m.Fault, m.Watching, m.Doing = consent.Refused, why, f, false, 0
 	})
+	defer r.telling(ctx, why)()
 	timeout := time.NewTimer(reportTimeout)
 	defer timeout.Stop()
 	for {
@@ -391,8 +395,10 @@ func (r *run) invitation(ctx context.Context, link pairing.Link) (next, error) {
 		serverName: link.Server.Hostname(),
 	}
 	p.box = r.connect(link, dev.Ed, p.instance)
+	r.waits = p.box
 	keep := false
 	defer func() {
+		r.waits = nil
 		if !keep {
 			r.hangUp(p.box)
 		}
@@ -417,7 +423,7 @@ func (r *run) invitation(ctx context.Context, link pairing.Link) (next, error) {
 	if err != nil || again == askAgain {
 		return again, err
 	}
-	keep = true
+	keep, r.waits = true, nil
 	return done, r.serve(ctx, st, p.box, p.act)
 }
 

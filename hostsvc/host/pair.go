@@ -288,9 +288,11 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 			case consent.Cancel, consent.EndAndRemove:
 				r.bin = true
 				forget()
+				r.tellWhy(ctx, pairing.WhyDeclined)()
 				return nil, done, errLeave
 			case consent.Leave:
 				forget()
+				r.tellWhy(ctx, pairing.WhyDeclined)()
 				return nil, done, errLeave
 			}
 		}

@@ -538,10 +538,16 @@ func (a *API) hostSocket(w http.ResponseWriter, r *request) {
 	}
 	s, err := a.cfg.Directory.Host(r.Context(), id, i, r.proof.Key, a.cfg.Broker.Online(id))
 	if err != nil {
+		if directory.Stranger(err) {
+			a.cfg.Broker.Knocked(r.Context(), id, i, a.cfg.Directory.Now())
+		}
 		a.fail(w, err)
 		return
 	}
 	if s.HostKey.IsZero() {
+		if !protocol.Live(s.State) { // it is told the end, and the technician that somebody came
+			a.cfg.Broker.Knocked(r.Context(), id, i, a.cfg.Directory.Now())
+		}
 		// Anybody can come this far with a link.
 		ip := a.cfg.ClientIP(r.Request)
 		if !a.open.add(ip, MaxOpenSockets) {

@@ -68,6 +68,29 @@ type address struct {
 type route struct {
 	session store.Session
 	hosts   map[protocol.Instance]*box
+	knock   time.Time // when a stranger was turned away last
+}
+
+// knockEvery is how often a session's console is told of programs that are
+// turned away.
+const knockEvery = time.Minute
+
+// Knocked tells the session's console that a program with its link was turned
+// away. Programs that were there before are none: the technician knows them.
+func (br *Broker) Knocked(ctx context.Context, id grant.ID, i protocol.Instance, now time.Time) {
+	r, err := br.route(ctx, id)
+	if err != nil {
+		return
+	}
+	br.mu.Lock()
+	defer br.mu.Unlock()
+	if r.hosts[i] != nil || now.Sub(r.knock) < knockEvery {
+		return
+	}
+	r.knock = now
+	if c := br.consoles[r.session.ConsoleKey]; c != nil {
+		c.mark(id)
+	}
 }
 
 type message struct {
@@ -304,6 +327,9 @@ func (br *Broker) view(s store.Session) protocol.Session {
 	v := br.cfg.View(s)
 	p := br.presence(s)
 	v.HostOnline, v.HostSince, v.Waiting = p.Host, p.Since, p.Waiting
+	if r := br.routes[s.ID]; r != nil && !r.knock.IsZero() {
+		v.Knock = &protocol.Knock{At: r.knock}
+	}
 	return v
 }
 

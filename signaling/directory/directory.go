@@ -731,6 +731,11 @@ func (d *Directory) Host(ctx context.Context, id grant.ID, i protocol.Instance, 
 	return s, stored(op, err)
 }
 
+// Stranger reports whether an error of Host says that the program has a link
+// that was valid once and is not for it: another computer uses it, or it is
+// over.
+func Stranger(err error) bool { return errors.Is(err, errOther) || errors.Is(err, errOver) }
+
 // ActiveHost checks that key is the host of an active session.
 func (d *Directory) ActiveHost(ctx context.Context, id grant.ID, key grant.Key) (store.Session, error) {
 	s, err := d.Lookup(ctx, id)

@@ -463,7 +463,14 @@ type Session struct {
 	ServerKey    grant.Key     `json:"server_key"`
 	Claim        *grant.Signed `json:"claim,omitempty"`   // grant.Offer to another console of the same profile, which asks to go on with the session
 	Waiting      []Instance    `json:"waiting,omitempty"` // hosts on the link, before activation, online now
+	Knock        *Knock        `json:"knock,omitempty"`   // a program that was turned away; kept in memory only
 	Rev          int64         `json:"rev"`               // rises with each stored change
+}
+
+// Knock is a program that came with the link of a session and was turned away,
+// because another computer uses it or because the session is over.
+type Knock struct {
+	At time.Time `json:"at"` // of the latest; at most one a minute is told
 }
 
 // SessionList answers GET Base/sessions.

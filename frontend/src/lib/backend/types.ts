@@ -89,6 +89,8 @@ export interface Session {
   link?: string
   mail: { state: 'none' | 'sending' | 'sent' | 'failed' | 'copied' | 'opened'; at?: number; fault?: Fault; server?: boolean }
   waiting: Waiting[]
+  /** No computer is there, and the last one that was does not go on. */
+  refused?: { why: 'fault' | 'running' | 'earlier' | 'no_display' | 'wayland' | 'unsupported' | 'declined'; computer: string; at: number }
   code?: Code
   host?: { computer: string; os: string; user: string; timeZone: string; version: string }
   rights: string[]

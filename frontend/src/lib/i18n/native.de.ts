@@ -28,6 +28,11 @@ export const sentences: Record<string, string> = {
   'This is not a receipt of Daypass, or it was changed.': 'Das ist kein Beleg von Daypass, oder er wurde verändert.',
   'Choose the file that ends in .json and was saved together with the page.': 'Wählen Sie die Datei, die auf .json endet und zusammen mit der Seite gesichert wurde.',
   ...mailSentences,
+  // a link that is opened again
+  'The link was opened on another computer and refused: it works once.': 'Der Link wurde auf einem anderen Computer geöffnet und abgewiesen: Er gilt nur einmal.',
+  'A link works for one computer only.': 'Ein Link gilt nur für einen Computer.',
+  'Ask the customer whether it was somebody there.': 'Fragen Sie den Kunden, ob es jemand bei ihm war.',
+  'If help is still needed, start a new session with the same customer.': 'Wenn noch Hilfe nötig ist, beginnen Sie eine neue Sitzung mit demselben Kunden.',
   // asking for a right
   'The customer said “not now”.': 'Der Kunde hat „Jetzt nicht“ gesagt.',
   'Talk about it, then ask again.': 'Sprechen Sie darüber und bitten Sie dann noch einmal darum.',
@@ -385,6 +390,17 @@ const list = (text: string): string => text.split(', ').map(word).join(', ')
 const computer = (text: string): string => text.replace(/, signed in as (.*)$/, ', angemeldet als $1')
 
 /** Sentences with something in them. */
+// Why an invitation was opened and not used, as the record says it (session.RefuseWhy).
+const notUsed: Record<string, string> = {
+  'something went wrong there': 'dort ging etwas schief',
+  'the program runs there already, for another session': 'das Programm läuft dort schon, für eine andere Sitzung',
+  'an earlier session is not over there': 'eine frühere Sitzung ist dort noch nicht beendet',
+  'no desktop is running there': 'dort läuft kein Desktop',
+  'its desktop (Wayland) does not let a program show the screen': 'der Desktop dort (Wayland) lässt sich von keinem Programm zeigen',
+  'its system is not supported': 'mit dem System dort arbeitet Daypass nicht',
+  'the customer closed it': 'der Kunde hat das Programm geschlossen',
+}
+
 export const patterns: [RegExp, (...found: string[]) => string][] = [
   ...mailPatterns,
   [/^Session prepared for (.*)\.$/, (who) => `Sitzung vorbereitet für ${who}.`],
@@ -393,6 +409,9 @@ export const patterns: [RegExp, (...found: string[]) => string][] = [
   [/^Address corrected from (.*) to (.*)\.$/, (from, to) => `Adresse von ${from} zu ${to} berichtigt.`],
   [/^Name corrected to (.*)\.$/, (name) => `Name zu ${name} berichtigt.`],
   [/^A computer opened the invitation: (.*)\.$/, (which) => `Ein Computer hat die Einladung geöffnet: ${computer(which ?? '')}.`],
+  [/^The invitation was opened and not used: (.*)\. Computer: (.*)\.$/, (why, which) => `Die Einladung wurde geöffnet und nicht genutzt: ${notUsed[why ?? ''] ?? why}. Computer: ${computer(which ?? '')}.`],
+  [/^The link for (.*) was opened on another computer, and refused\.$/, (who) => `Der Link für ${who} wurde auf einem anderen Computer geöffnet und abgewiesen.`],
+  [/^The link for (.*) was opened after the session was over\.$/, (who) => `Der Link für ${who} wurde nach dem Ende der Sitzung geöffnet.`],
   [/^Chosen: (.*)\.$/, (which) => `Gewählt: ${computer(which ?? '')}.`],
   [/^Taken because it is the only one: (.*)\.$/, (which) => `Genommen, weil es der einzige ist: ${computer(which ?? '')}.`],
   [/^Wrong code typed; (\d+) tries left for this code, (\d+) for the session\.$/, (n, all) => `Falscher Code getippt; noch ${n} Versuche mit diesem, ${all} für die Sitzung.`],

@@ -20,6 +20,7 @@ export const mustChoose = (s: Session): boolean => s.waiting.length > 1 && !s.wa
 export function status(s: Session, t: Catalogue): Status {
   switch (s.state) {
     case 'invited':
+      if (s.refused) return s.refused.why === 'declined' ? { word: t.refused.declinedWord, tone: 'offline', glyph: 'off' } : { word: t.refused.word, tone: 'danger', glyph: 'warn' }
       return mustChoose(s) ? { word: t.state.choose, tone: 'waiting', glyph: 'choose' } : { word: t.state.invited, tone: 'waiting', glyph: 'wait' }
     case 'answered':
       return mustChoose(s) ? { word: t.state.choose, tone: 'waiting', glyph: 'choose' } : { word: t.state.answered, tone: 'waiting', glyph: 'there' }

@@ -195,6 +195,12 @@ export const scenarios: Record<string, () => Snapshot> = {
     }),
   empty: () => base(),
   invited: () => one(session({ id: 'a' })),
+  refused: () => one(session({ id: 'a', refused: { why: 'wayland', computer: 'PC-ANNA', at: Date.now() - 2 * MIN } })),
+  declined: () => one(session({ id: 'a', refused: { why: 'declined', computer: 'PC-ANNA', at: Date.now() - 2 * MIN } })),
+  restartasked: () => one(active({ id: 'a', standing: { after: 'login', noDesktop: false }, reboot: { state: 'asked', until: Date.now() + 20_000, since: Date.now() } })),
+  restarting: () => one(active({ id: 'a', presence: 'offline', presenceSince: Date.now() - MIN, standing: { after: 'login', noDesktop: false }, reboot: { state: 'restarting', since: Date.now() - MIN } })),
+  nodesktop: () => one(active({ id: 'a', standing: { after: 'boot', noDesktop: true } })),
+  restartable: () => one(active({ id: 'a', standing: { after: 'login', noDesktop: false }, verbs: { ...active().verbs, reboot: true } })),
   mailfailed: () =>
     one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: fault('invalid', 'The mail server does not take the address anna.weber@example.org.', "Check the customer's address, correct it and send again.", '550 5.1.1 User unknown') } })),
   mailsettings: () =>
