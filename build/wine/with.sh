@@ -3,6 +3,7 @@
 #   GOTMPDIR    a folder that both sides see, for programs and files
 #   DISPLAY     the X display that shows the desktop (WINE_SIZE, 1920x1080)
 #   build/wine/run, build/wine/exec    run programs on it
+#   DAYPASS_HANDS    where build/wine/hands listens: a person's mouse and keys
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 WINE_ROOT=$("$here/setup.sh")
@@ -53,4 +54,14 @@ for _ in $(seq 300); do
 	DISPLAY=$DISPLAY xwininfo -root -tree 2>/dev/null | grep -q '"Default - Wine desktop"\|explorer.exe' && break
 	sleep 0.1
 done
+# Hands that Wine takes for hardware, for tests of what must not be pressed by programs.
+(cd "$here/../.." && GOOS= GOARCH= CGO_ENABLED=0 go build -o "$WINE_BIND/hands" ./build/wine/hands)
+"$WINE_BIND/hands" "$WINE_BIND/hands.address" &
+pids+=($!)
+for _ in $(seq 100); do
+	[ -s "$WINE_BIND/hands.address" ] && break
+	sleep 0.05
+done
+DAYPASS_HANDS=$(cat "$WINE_BIND/hands.address")
+export DAYPASS_HANDS
 "$@"

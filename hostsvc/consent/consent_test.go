@@ -54,26 +54,6 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-func TestLanguage(t *testing.T) {
-	for _, c := range []struct{ asked, language, all, lang, want string }{
-		{"de", "", "", "en_US.UTF-8", "de"},
-		{"", "fr:de", "", "en_US.UTF-8", "de"},
-		{"", "", "de_AT.UTF-8", "en_US.UTF-8", "de"},
-		{"", "", "", "de_DE.UTF-8", "de"},
-		{"", "", "C", "de_DE.UTF-8", "en"},
-		{"", "", "", "nl_NL", "en"},
-		{"dear", "", "", "", "en"},
-	} {
-		t.Setenv("LANGUAGE", c.language)
-		t.Setenv("LC_ALL", c.all)
-		t.Setenv("LC_MESSAGES", "")
-		t.Setenv("LANG", c.lang)
-		if got := Language(c.asked); got != c.want {
-			t.Errorf("%+v: %s", c, got)
-		}
-	}
-}
-
 // TestDescribe: every state of every language has a title, no hole in a text,
 // IDs that are unique, a way on (but while something goes on) and a focus that exists.
 func TestDescribe(t *testing.T) {
@@ -397,9 +377,7 @@ func TestContrast(t *testing.T) {
 
 func TestReceiptPath(t *testing.T) {
 	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("XDG_CONFIG_HOME", home+"/.config")
-	t.Setenv("USERPROFILE", home)
+	ownHome(t, home)
 	a := ReceiptPath("en")
 	if !strings.HasPrefix(a, filepath.Join(home, "Support receipt ")) || !strings.HasSuffix(a, ".html") {
 		t.Errorf("%s", a)

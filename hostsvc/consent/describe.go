@@ -494,7 +494,11 @@ func (p *Page) connected(m *Model, w *words) {
 			p.Title = fmt.Sprintf(w.CanNothing, t)
 		}
 		p.add(Block{Kind: BlockStatus, ID: "status", Text: w.StatusWatching, Tone: Good})
-		p.text("now", w.StopHelp)
+		help := w.StopHelp
+		if barKeys {
+			help += " " + w.BarKeys
+		}
+		p.text("now", help)
 	default:
 		p.Title = fmt.Sprintf(w.ConnectedTitle, t)
 		p.add(Block{Kind: BlockStatus, ID: "status", Text: w.StatusQuiet, Tone: Quiet})

@@ -676,18 +676,7 @@ func (v *gtkView) typed(i int) {
 		return
 	}
 	a, b := gtk.entryGet(v.code[0]), gtk.entryGet(v.code[1])
-	x, y := digits(a), digits(b)
-	switch {
-	case i == 0 && len(x) > 4:
-		rest := x[4:]
-		x, y = x[:4], rest+y
-	case i == 1 && len(y) > 4 && len(y) == 8:
-		x, y = y[:4], y[4:]
-	}
-	if i == 0 && v.full && len(x) == 1 {
-		y = "" // the first half was selected and typed over: the second goes with it
-	}
-	y = y[:min(4, len(y))]
+	x, y := halves(i, a, b, v.full)
 	v.full = len(x)+len(y) == 8
 	v.quiet = true
 	if x != a {

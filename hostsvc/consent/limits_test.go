@@ -57,9 +57,7 @@ func TestATimeLimitIsTwoPressesAway(t *testing.T) {
 
 func TestFilesCanBeLimitedToAFolder(t *testing.T) {
 	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("XDG_CONFIG_HOME", home)
-	t.Setenv("USERPROFILE", home)
+	ownHome(t, home)
 	if err := os.Mkdir(filepath.Join(home, "Downloads"), 0o700); err != nil {
 		t.Fatal(err)
 	}

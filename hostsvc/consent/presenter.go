@@ -272,6 +272,24 @@ func digits(s string) string {
 	return b.String()
 }
 
+// halves orders the digits of the two fields a and b after field i changed:
+// digits that are too many for the first go on in the second, so that pasting
+// the whole code works in both. full is whether eight were there before.
+func halves(i int, a, b string, full bool) (x, y string) {
+	x, y = digits(a), digits(b)
+	switch {
+	case i == 0 && len(x) > 4:
+		rest := x[4:]
+		x, y = x[:4], rest+y
+	case i == 1 && len(y) == 8:
+		x, y = y[:4], y[4:]
+	}
+	if i == 0 && full && len(x) == 1 {
+		y = "" // the first half was selected and typed over: the second goes with it
+	}
+	return x, y[:min(4, len(y))]
+}
+
 // problem is what the window itself found wrong with what was typed.
 func (p *presenter) problem() string {
 	p.mu.Lock()

@@ -2,7 +2,6 @@ package consent
 
 import (
 	"bufio"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,18 +67,6 @@ func (d *desk) start(c *exec.Cmd) {
 	})
 }
 
-// wait is for things that another process does: there is nothing to wait on.
-func (d *desk) wait(what string, f func() bool) {
-	d.t.Helper()
-	end := time.Now().Add(10 * time.Second)
-	for !f() {
-		if time.Now().After(end) {
-			d.t.Fatalf("waited for %s in vain", what)
-		}
-		time.Sleep(30 * time.Millisecond)
-	}
-}
-
 func (d *desk) run(name string, args ...string) string {
 	d.t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
@@ -87,10 +74,6 @@ func (d *desk) run(name string, args ...string) string {
 		d.t.Fatalf("%s %v: %v: %s", name, args, err, out)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-func testLog(t *testing.T) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // TestShots draws every state with DAYPASS_SHOTS=folder, to look at.

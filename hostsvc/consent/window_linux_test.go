@@ -2,7 +2,6 @@ package consent
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,171 +15,9 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
-	"go.uber.org/goleak"
 
 	"daypass/backend/grant"
 )
-
-// TestMain: the test binary is also the program with the window, so that GTK
-// sees its own environment and its end is seen from outside.
-func TestMain(m *testing.M) {
-	if kind := os.Getenv("DAYPASS_CONSENT_CHILD"); kind != "" {
-		os.Exit(child(kind))
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// child shows what standard input says and tells what it sees, one JSON a line.
-func child(kind string) int {
-	acceptXTEST = os.Getenv("DAYPASS_CONSENT_XTEST") != ""
-	out := json.NewEncoder(os.Stdout)
-	v, err := Open(kind, os.Getenv("DAYPASS_CONSENT_LANG"), nil)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	done := make(chan struct{})
-	lines := make(chan report, 64)
-	go func() {
-		for a := range v.Actions() {
-			lines <- report{Action: &a}
-		}
-		close(done)
-	}()
-	written := make(chan struct{})
-	go func() {
-		for l := range lines {
-			if out.Encode(l) != nil {
-				break
-			}
-		}
-		close(written)
-	}()
-	all := states(time.Now())
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		switch s := in.Text(); s {
-		case "bar":
-			h := v.Bar()
-			lines <- report{Bar: &h}
-		case "close":
-			err := v.Close()
-			<-done
-			if err == nil {
-				lines <- report{Closed: true}
-			}
-		default:
-			v.Show(all[s])
-		}
-	}
-	close(lines)
-	<-written
-	return 0
-}
-
-type report struct {
-	Action *Action
-	Bar    *BarHealth
-	Closed bool
-}
-
-// window is a child.
-type window struct {
-	t   *testing.T
-	in  io.WriteCloser
-	out chan report
-	cmd *exec.Cmd
-}
-
-func (d *desk) window(kind string, env ...string) *window {
-	d.t.Helper()
-	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), "DAYPASS_CONSENT_CHILD="+kind, "DAYPASS_CONSENT_LANG=en")
-	c.Env = append(c.Env, env...)
-	c.Stderr = d.t.Output()
-	in, err := c.StdinPipe()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	w := &window{t: d.t, in: in, out: make(chan report, 64), cmd: c}
-	go func() {
-		defer close(w.out)
-		dec := json.NewDecoder(out)
-		for {
-			var r report
-			if dec.Decode(&r) != nil {
-				return
-			}
-			w.out <- r
-		}
-	}()
-	d.t.Cleanup(func() {
-		in.Close()
-		c.Process.Kill()
-		for range w.out {
-		}
-		c.Wait()
-	})
-	return w
-}
-
-func (w *window) say(s string) {
-	w.t.Helper()
-	if _, err := io.WriteString(w.in, s+"\n"); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *window) action() Action {
-	w.t.Helper()
-	select {
-	case r, ok := <-w.out:
-		if !ok {
-			w.t.Fatal("the window is gone")
-		}
-		if r.Action == nil {
-			w.t.Fatalf("not an action: %+v", r)
-		}
-		return *r.Action
-	case <-time.After(20 * time.Second):
-		w.t.Fatal("no action")
-	}
-	return Action{}
-}
-
-// health asks for BarHealth; what comes before it must not be an action.
-func (w *window) health() BarHealth {
-	w.t.Helper()
-	w.say("bar")
-	select {
-	case r := <-w.out:
-		if r.Bar == nil {
-			w.t.Fatalf("not a health: %+v %+v", r, r.Action)
-		}
-		return *r.Bar
-	case <-time.After(20 * time.Second):
-		w.t.Fatal("no health")
-	}
-	return BarHealth{}
-}
-
-func (w *window) close() {
-	w.t.Helper()
-	w.say("close")
-	for r := range w.out {
-		if r.Closed {
-			return
-		}
-	}
-	w.t.Fatal("the window ended without closing")
-}
 
 // find waits for a window by name and tells where it is.
 func (d *desk) find(name string) (id string, x, y, w, h int) {
@@ -215,6 +52,40 @@ func (d *desk) find(name string) (id string, x, y, w, h int) {
 func (d *desk) click(x, y int) {
 	d.t.Helper()
 	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(x), fmt.Sprint(y), "click", "1")
+}
+
+func (d *desk) visible(name string) bool {
+	out, err := exec.Command("xdotool", "search", "--onlyvisible", "--name", "^"+name+"$").Output()
+	return err == nil && len(strings.TrimSpace(string(out))) > 0
+}
+
+func (d *desk) activate(id string) { d.t.Helper(); d.run("xdotool", "windowactivate", "--sync", id) }
+func (d *desk) typ(s string)       { d.t.Helper(); d.run("xdotool", "type", "--delay", "40", s) }
+func (d *desk) key(name string)    { d.t.Helper(); d.run("xdotool", "key", name) }
+
+func (d *desk) drag(x, y, toX, toY int) {
+	d.t.Helper()
+	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(x), fmt.Sprint(y), "mousedown", "1")
+	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(toX), fmt.Sprint(toY), "mouseup", "1")
+}
+
+// Everything that xdotool does is made up: XTEST.
+func (d *desk) fakeClick(x, y int)  { d.t.Helper(); d.click(x, y) }
+func (d *desk) fakeType(s string)   { d.t.Helper(); d.typ(s) }
+func (d *desk) fakeKey(name string) { d.t.Helper(); d.key(name) }
+
+// send gives the window a key that another program sends it (XSendEvent).
+func (d *desk) send(id string) { d.t.Helper(); d.run("xdotool", "key", "--window", id, "space") }
+
+func prepareChild() {}
+
+// ready waits until a field has the keyboard: xdotool is slow enough.
+func (d *desk) ready() {}
+
+// ownHome gives this process the home folder home.
+func ownHome(t *testing.T, home string) {
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 }
 
 // bus starts a session bus with accessibility.
@@ -376,109 +247,8 @@ func TestGTKHands(t *testing.T) { hands(t, KindGTK) }
 // TestX11Hands drives our own window.
 func TestX11Hands(t *testing.T) { hands(t, KindX11) }
 
-func hands(t *testing.T, kind string) {
-	d := startDesk(t, "1280x800")
-	w := d.window(kind, "DAYPASS_CONSENT_XTEST=1")
-	w.say("link")
-	id, _, _, _, _ := d.find(english.WindowTitle)
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.run("xdotool", "type", "--delay", "20", "https://example.org/s/x")
-	d.run("xdotool", "key", "Return")
-	if a := w.action(); a.Kind != SubmitLink || a.Text != "https://example.org/s/x" {
-		t.Errorf("%+v", a)
-	}
-	w.say("watching")
-	d.wait("the bar", func() bool { return w.health().Shown })
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.wait("the page", func() bool {
-		_, _, _, _, h := d.find(english.WindowTitle)
-		return h > 500
-	})
-	_, x, y, ww, wh := d.find(english.WindowTitle)
-	d.click(x+ww-60, y+wh-35)
-	if a := w.action(); a.Kind != Stop {
-		t.Errorf("%+v", a)
-	}
-	// the bar: the button stands left of the chevron
-	_, bx, by, bw, bh := d.find(english.BarName)
-	d.click(bx+bw-70, by+bh/2)
-	if a := w.action(); a.Kind != Stop {
-		t.Errorf("%+v", a)
-	}
-	// it can be moved, and stays where it was put
-	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(bx+30), fmt.Sprint(by+20), "mousedown", "1")
-	d.run("xdotool", "mousemove", "--sync", fmt.Sprint(bx+130), fmt.Sprint(by+320), "mouseup", "1")
-	d.wait("the bar in its new place", func() bool {
-		_, nx, ny, _, _ := d.find(english.BarName)
-		return nx == bx+100 && ny == by+300 && w.health().Shown
-	})
-	// ending asks first
-	w.say("quiet")
-	_, x, y, _, wh = d.find(english.WindowTitle)
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.click(x+60, y+wh-35)
-	d.wait("the question", func() bool {
-		_, _, _, _, h := d.find(english.WindowTitle)
-		return h < 400
-	})
-	_, x, y, _, wh = d.find(english.WindowTitle)
-	d.click(x+60, y+wh-35)
-	if a := w.action(); a.Kind != EndAndRemove {
-		t.Errorf("%+v", a)
-	}
-	w.say("removed")
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.wait("the result", func() bool {
-		_, _, _, _, h := d.find(english.WindowTitle)
-		return h > 330
-	})
-	_, x, y, ww, wh = d.find(english.WindowTitle)
-	d.click(x+ww-80, y+wh-35)
-	if kind == KindGTK {
-		dialog, _, _, _, _ := d.find(english.SaveTitle)
-		d.run("xdotool", "windowactivate", "--sync", dialog)
-		d.run("xdotool", "key", "Return")
-	}
-	if a := w.action(); a.Kind != SaveReceipt || !strings.HasSuffix(a.Path, ".html") {
-		t.Errorf("%+v", a)
-	}
-	w.say("quiet")
-	d.wait("no bar", func() bool {
-		h := w.health()
-		out, _ := exec.Command("xdotool", "search", "--onlyvisible", "--name", "^"+english.BarName+"$").Output()
-		return !h.Wanted && len(strings.TrimSpace(string(out))) == 0
-	})
-	w.close()
-}
-
 // TestX11Injected: our own window and the bar alone drop XTEST too.
-func TestX11Injected(t *testing.T) {
-	d := startDesk(t, "1024x768")
-	w := d.window(KindX11)
-	w.say("watching")
-	d.wait("the bar", func() bool { return w.health().Shown })
-	id, x, y, ww, wh := d.find(english.WindowTitle)
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.run("xdotool", "key", "Return", "key", "space", "key", "Tab", "key", "space")
-	d.click(x+ww-60, y+wh-35)
-	d.run("xdotool", "key", "--window", id, "space") // XSendEvent
-	_, bx, by, bw, bh := d.find(english.BarName)
-	for px := bx + 10; px < bx+bw; px += 20 {
-		d.click(px, by+bh/2)
-	}
-	if h := w.health(); !h.Shown {
-		t.Errorf("%+v", h)
-	}
-	w.say("code") // before the session is active it is the customer's own keyboard
-	d.find(english.WindowTitle)
-	d.run("xdotool", "windowactivate", "--sync", id)
-	d.run("xdotool", "type", "--delay", "40", "47118862")
-	d.run("xdotool", "key", "Return")
-	if a := w.action(); a.Kind != SubmitCode || a.Text != "47118862" {
-		t.Errorf("%+v", a)
-	}
-	w.close()
-}
+func TestX11Injected(t *testing.T) { refuses(t, KindX11) }
 
 // TestBarStaysOnTop: windows over the bar do not hide it for long, and nobody
 // can take it away.
@@ -635,4 +405,24 @@ func FuzzX(f *testing.F) {
 		}
 		clean(string(b), 40)
 	})
+}
+
+func TestLanguage(t *testing.T) {
+	for _, c := range []struct{ asked, language, all, lang, want string }{
+		{"de", "", "", "en_US.UTF-8", "de"},
+		{"", "fr:de", "", "en_US.UTF-8", "de"},
+		{"", "", "de_AT.UTF-8", "en_US.UTF-8", "de"},
+		{"", "", "", "de_DE.UTF-8", "de"},
+		{"", "", "C", "de_DE.UTF-8", "en"},
+		{"", "", "", "nl_NL", "en"},
+		{"dear", "", "", "", "en"},
+	} {
+		t.Setenv("LANGUAGE", c.language)
+		t.Setenv("LC_ALL", c.all)
+		t.Setenv("LC_MESSAGES", "")
+		t.Setenv("LANG", c.lang)
+		if got := Language(c.asked); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package consent
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ type words struct {
 	CancelledTitle, Cancelled, CancelledHint          string
 
 	// bar
-	BarSeesControls, BarSees, BarConnected, BarPaused, BarOpen, BarName string
+	BarSeesControls, BarSees, BarConnected, BarPaused, BarOpen, BarName, BarKeys string
 
 	// time
 	HoursLeft, MinutesLeft, LessThanMinute, LastSeconds string
@@ -248,6 +247,7 @@ var english = words{
 
 	BarSeesControls: "sees and controls", BarSees: "sees", BarConnected: "connected", BarPaused: "stopped by you",
 	BarOpen: "Show the window", BarName: "Connection to your technician",
+	BarKeys: "Ctrl, Alt and Home bring the keyboard to the bar above.",
 
 	HoursLeft: "%d h %02d min left", MinutesLeft: "%d min left", LessThanMinute: "less than a minute left", LastSeconds: "time is over",
 	Today: "%s today", Tomorrow: "tomorrow %s", OnDate: "%[2]d %[1]s, %[3]s",
@@ -434,6 +434,7 @@ var german = words{
 
 	BarSeesControls: "sieht und bedient", BarSees: "sieht", BarConnected: "verbunden", BarPaused: "von Ihnen gestoppt",
 	BarOpen: "Fenster zeigen", BarName: "Verbindung zu Ihrem Techniker",
+	BarKeys: "Strg, Alt und Pos1 bringen die Tastatur zur Leiste oben.",
 
 	HoursLeft: "noch %d h %02d min", MinutesLeft: "noch %d min", LessThanMinute: "noch weniger als eine Minute", LastSeconds: "Zeit ist um",
 	Today: "heute %s", Tomorrow: "morgen %s", OnDate: "%[2]d. %[1]s, %[3]s",
@@ -470,23 +471,14 @@ var german = words{
 }
 
 // Language returns "en" or "de": lang when it begins with one of them, else
-// what the environment names (LANGUAGE, LC_ALL, LC_MESSAGES, LANG in the order
-// gettext looks), else "en".
+// what the system names, else "en".
 func Language(lang string) string {
 	if l, ok := known(lang); ok {
 		return l
 	}
-	for _, l := range strings.Split(os.Getenv("LANGUAGE"), ":") {
+	for _, l := range systemLanguages() {
 		if l, ok := known(l); ok {
 			return l
-		}
-	}
-	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := os.Getenv(k); v != "" {
-			if l, ok := known(v); ok {
-				return l
-			}
-			break // the first that is set decides
 		}
 	}
 	return "en"

@@ -105,13 +105,13 @@ func (w *win) send(p unsafe.Pointer, count int, size uintptr) error {
 
 func (w *win) mouse(dx, dy int32, data, flags uint32) error {
 	r := mouseRecord{kind: inputMouse}
-	r.in.dx, r.in.dy, r.in.data, r.in.flags = dx, dy, data, flags
+	r.in.dx, r.in.dy, r.in.data, r.in.flags, r.in.extra = dx, dy, data, flags, Mark
 	return w.send(unsafe.Pointer(&r), 1, unsafe.Sizeof(r))
 }
 
 func (w *win) press(vk, scan uint16, flags uint32) error {
 	r := keyRecord{kind: inputKeyboard}
-	r.in.vk, r.in.scan, r.in.flags = vk, scan, flags
+	r.in.vk, r.in.scan, r.in.flags, r.in.extra = vk, scan, flags, Mark
 	return w.send(unsafe.Pointer(&r), 1, unsafe.Sizeof(r))
 }
 
