@@ -48,7 +48,11 @@ const usage = `Daypass, the program on the computer that is helped.
   --verbose   with any of them: tell more on standard error
 `
 
+// readable is whether what is written to standard error can be read.
+var readable = true
+
 func main() {
+	readable = attach()
 	if !lab && (len(os.Args) < 2 || os.Args[1] == "run" || (strings.HasPrefix(os.Args[1], "-") && os.Args[1] != "-h" && os.Args[1] != "--help")) {
 		relocate(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	}
@@ -156,6 +160,7 @@ func session(ctx context.Context, headless bool, kind string, in io.Reader, out,
 		v, typed = h, h.InputEnded()
 	} else if v, err = consent.Open(kind, "", log); err != nil {
 		say(errOut, err)
+		alert(err)
 		return 1
 	}
 	cfg := config(log)
@@ -337,17 +342,7 @@ func displayName() string {
 }
 
 // language is the customer's: "de" or "en".
-func language() string {
-	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := os.Getenv(k); v != "" {
-			if strings.HasPrefix(strings.ToLower(v), "de") {
-				return "de"
-			}
-			return "en"
-		}
-	}
-	return "en"
-}
+func language() string { return consent.Language("") }
 
 func uninstall(ctx context.Context, out, errOut io.Writer, log *slog.Logger) int {
 	reports, err := host.Uninstall(ctx, config(log))

@@ -1,0 +1,9 @@
+//go:build !windows
+
+package main
+
+// attach is for Windows, where a program has no terminal by itself.
+func attach() bool { return true }
+
+// alert is for Windows: elsewhere somebody reads standard error.
+func alert(error) {}
