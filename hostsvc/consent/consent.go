@@ -10,9 +10,10 @@
 //
 // Describe and DescribeBar turn a Model into words and controls without any
 // toolkit; presenter turns presses into Actions. The toolkits only draw: GTK 3
-// (loaded at run time, no cgo), a window of our own on X11 and a terminal. The
-// bar is always drawn by ourselves on an X connection and goroutine of its own,
-// so that it lives when a toolkit is busy or gone.
+// (loaded at run time, no cgo), a window of our own on X11 and a terminal on
+// Linux; on Windows the system's own controls, whose look is painted here. The
+// bar is always drawn by ourselves on an X connection and goroutine, on Windows
+// on a thread, of its own, so that it lives when a toolkit is busy or gone.
 //
 // # Injected input
 //
@@ -26,6 +27,12 @@
 // events come from the customer's own on-screen keyboard or voice control:
 // these may type the code. Builds with tag e2e accept XTEST events always,
 // because tests have no other hands; release builds have no switch for it.
+//
+// On Windows GetCurrentInputMessageSource tells for each message whether a
+// device or SendInput made it; what our own injector made carries its mark
+// besides (input.Mark). A press that another program posted has no source and
+// is dropped as well, once the system was seen to tell sources at all. What a
+// screen reader does (BM_CLICK) is sent to the control, not put in, and works.
 package consent
 
 import (
