@@ -291,7 +291,7 @@ func (d *Directory) Join(ctx context.Context, key grant.Key, from netip.Addr, in
 	if len(in.TOTP) > maxCode {
 		return protocol.SignedIn{}, fault.New(fault.Invalid, op, "That is too long.", "Check the one-time code.")
 	}
-	if err := d.second(ctx, op, p, in.TOTP); err != nil {
+	if err := d.guarded(ctx, op, key, p, in.TOTP); err != nil {
 		d.login.note(network(from), d.Now(), in.TOTP == "")
 		return protocol.SignedIn{}, err
 	}

@@ -140,6 +140,47 @@ func TestGuessingInsideASignInIsBounded(t *testing.T) {
 	}
 }
 
+// Who has the password, or a code for a new one, guesses the second factor no
+// faster for having many addresses, and keeps the owner's own console out of
+// nothing.
+func TestGuessingTheSecondFactorFromManyAddressesIsBounded(t *testing.T) {
+	w := newWorld(t)
+	a, err := CreateAdmin(t.Context(), w.st, "ada@example.org", "Ada", "Fabrikam", w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := grant.KeyOf(key(t))
+	if _, err := w.d.SignIn(t.Context(), own, lo, protocol.SignIn{Email: a.Email, Password: a.Password, TOTP: w.code(a, 0), Console: "PC"}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.st.ProfileByEmail(t.Context(), a.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _, err := reset(t.Context(), w.st, p, grant.ID{}, local, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := func(i int) error {
+		from := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		_, err := w.d.Join(t.Context(), grant.KeyOf(key(t)), from, protocol.Join{Code: code, Password: "wooden boats drift slowly", TOTP: "000000", Console: "PC"})
+		return err
+	}
+	tried := 0
+	for i := range 200 { // in ten minutes
+		if fault.KindOf(guess(i)) != fault.Limit {
+			tried++
+		}
+		w.now = w.now.Add(3 * time.Second)
+	}
+	if tried > 20 {
+		t.Errorf("%d guesses in ten minutes", tried)
+	}
+	if _, err := w.d.Join(t.Context(), own, lo, protocol.Join{Code: code, Password: "wooden boats drift slowly", TOTP: w.code(a, 1), Console: "PC"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLocalCommandsAreFollowedOnce(t *testing.T) {
 	w := newWorld(t)
 	var gone int

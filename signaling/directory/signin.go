@@ -245,7 +245,7 @@ func (d *Directory) SignIn(ctx context.Context, key grant.Key, from netip.Addr, 
 		d.failed(ctx, p, from, "refused")
 		return protocol.SignedIn{}, err
 	}
-	if err := d.second(ctx, op, p, in.TOTP); err != nil {
+	if err := d.guarded(ctx, op, key, p, in.TOTP); err != nil {
 		var e *Error
 		if asked := in.TOTP == ""; errors.As(err, &e) && e.Code == protocol.CodeTOTP {
 			d.login.note(address, d.Now(), asked)

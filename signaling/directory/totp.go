@@ -105,6 +105,31 @@ func (d *Directory) second(ctx context.Context, op string, p store.Profile, code
 	return &Error{Code: protocol.CodeTOTP, Fault: fault.New(fault.SignedOut, op, "This one-time code is wrong or was used already.", "Type the one that your authenticator shows next, or a recovery code.")}
 }
 
+// guarded is second at a sign-in. A person's wrong codes count together, from
+// whatever addresses they come: six digits are few for who knows the password, or
+// holds a one-time code, and has many addresses. Only such a one can make the
+// person wait, and not at a console that signed in before, which has a count of
+// its own.
+func (d *Directory) guarded(ctx context.Context, op string, key grant.Key, p store.Profile, code string) error {
+	if len(p.TOTP) == 0 || code == "" {
+		return d.second(ctx, op, p, code)
+	}
+	who := "second " + p.ID.String()
+	known, err := d.cfg.Store.KnownConsole(ctx, p.ID, key)
+	if err != nil {
+		return stored(op, err)
+	}
+	if known {
+		who += " " + string(key[:])
+	}
+	if err := d.pause(op, who, who); err != nil {
+		return err
+	}
+	err = d.second(ctx, op, p, code)
+	d.login.note(who, d.Now(), err == nil)
+	return err
+}
+
 // prove checks that who sits at a signed-in console is its person.
 func (d *Directory) prove(ctx context.Context, op string, a store.Auth, password, code string) error {
 	if len(password) > protocol.MaxPassword || len(code) > maxCode {
