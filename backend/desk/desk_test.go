@@ -3,6 +3,8 @@ package desk_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -712,6 +714,41 @@ func TestConsoleRestartedInMidSession(t *testing.T) {
 	y := b.session("removed", x.ID, func(s desk.Session) bool { return s.State == "removed" })
 	if y.Removal.State != "unclean" {
 		t.Fatalf("%+v", y.Removal)
+	}
+}
+
+// A host that holds another record, signed by a console that it made up, does not
+// get it in the place of ours.
+func TestAHostCannotReplaceTheRecordByOneOfItsOwn(t *testing.T) {
+	s := signalingtest.Start(t)
+	b := newBench(t)
+	b.ready(s)
+	x := b.create()
+	h := pair(b, x)
+	before := kinds(t, b, x.ID)
+	_, forger, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := journal.Head{}.Next(h.link.Session, time.Now(), "technician", "created", "The technician took everything.")
+	e.Sign(journal.Console, forger)
+	e.Sign(journal.Host, h.dev.Ed)
+	expect[*wire.RecordAsk](h)
+	h.send(&wire.RecordHave{Head: e.Head()})
+	if ask := expect[*wire.RecordAsk](h); ask.From != 1 {
+		t.Fatalf("asked from %d", ask.From)
+	}
+	h.send(&wire.Record{Entries: []journal.Entry{e}})
+	// What the host truly says comes after it, and finds the record as it was.
+	h.say(1, "paused", journal.Details{By: "customer"})
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		k := kinds(t, b, x.ID)
+		if !strings.HasPrefix(k, before) || time.Now().After(end) {
+			t.Fatalf("before %s\nafter %s", before, k)
+		}
+		if strings.Contains(k, "paused") {
+			return
+		}
 	}
 }
 

@@ -245,6 +245,7 @@ func TestANewSessionWithTheSameCustomerIsPrepared(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.session("over", x.ID, func(x desk.Session) bool { return x.State == "ended" && x.Verbs.Again })
+	b.until("the server has heard it, too", func(s desk.Snapshot) bool { return s.Limits.Mine.Used == 0 })
 	in, err := b.d.Again(x.ID)
 	if err != nil || in != (desk.Invite{Email: "anna@example.com", Name: "Anna Weber", Subject: "printer", Language: "de"}) {
 		t.Fatalf("%+v %v", in, err)

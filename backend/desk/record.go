@@ -24,6 +24,7 @@ type recording struct {
 	asked  uint64        // first entry that the host is asked for; 0: none
 	want   journal.Head  // end of the host's copy while it is asked for
 	got    []journal.Entry
+	size   int  // bytes of got
 	stuck  bool // the host does not take more on this link
 	held   []heldNote
 	looked bool // for signatures that are missing, on this link
@@ -38,6 +39,9 @@ type heldNote struct {
 }
 
 const maxHeld = 500
+
+// maxAdopt bounds what is kept of a host's copy until it is whole, in bytes.
+const maxAdopt = 64 << 20
 
 // recall reads what the store knows of the record, once.
 func (d *Desk) recall(l *live) {
@@ -295,7 +299,7 @@ func (d *Desk) askRecord(l *live, c *conn, from uint64, end journal.Head) {
 	if l.rec.adopts++; l.rec.adopts > 4 {
 		return
 	}
-	l.rec.asked, l.rec.want, l.rec.got = from, end, nil
+	l.rec.asked, l.rec.want, l.rec.got, l.rec.size = from, end, nil, 0
 	if err := d.send(c, &wire.RecordAsk{From: from}); err != nil {
 		d.log.Debug("record not asked for", "session", l.id(), "error", err)
 		l.rec.asked = 0
@@ -306,6 +310,18 @@ func (d *Desk) askRecord(l *live, c *conn, from uint64, end journal.Head) {
 func (d *Desk) hostRecord(l *live, c *conn, m *wire.Record) {
 	next := l.rec.asked + uint64(len(l.rec.got))
 	if l.rec.asked == 0 || m.Entries[0].Seq != next {
+		return
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		l.rec.size += 512 + len(e.Text) + len(e.Details)
+		if e.Fact != nil {
+			l.rec.size += len(e.Fact.Body)
+		}
+	}
+	if l.rec.size > maxAdopt {
+		d.log.Warn("the host's copy of the record is larger than any record", "session", l.id())
+		l.rec.asked, l.rec.got = 0, nil
 		return
 	}
 	l.rec.got = append(l.rec.got, m.Entries...)
@@ -329,7 +345,7 @@ func (d *Desk) hostRecord(l *live, c *conn, m *wire.Record) {
 
 // adopt makes the host's copy our record from an entry on. It must be whole, and
 // signed by the consoles that wrote it: a host cannot make up what a console
-// says.
+// says, nor who began a record that began here.
 func (d *Desk) adopt(l *live, from uint64, got []journal.Entry) bool {
 	ours, err := d.store.Entries(d.ctx, l.id())
 	if err != nil {
@@ -338,9 +354,11 @@ func (d *Desk) adopt(l *live, from uint64, got []journal.Entry) bool {
 	}
 	full := append(ours[:min(from-1, uint64(len(ours))):min(from-1, uint64(len(ours)))], got...)
 	root := l.row.ConsoleKey
-	if from == 1 {
+	// Who has not its beginning learns from the host which console began it. Who
+	// has takes no other: a host could write a record of its own with any key.
+	if begun := len(ours) > 0 && ours[0].Kind == session.KindCreated; from == 1 && !begun {
 		if s := full[0].SignatureOf(journal.Console); s != nil {
-			root = s.Key // of the console that began it
+			root = s.Key
 		}
 	}
 	if v := journal.Verify(full, journal.Keys{Console: root, Host: l.row.HostKey}, journal.Head{}); v.Kind == journal.Tampered {
