@@ -400,9 +400,15 @@ func (c *fakeClip) Set(_ context.Context, s string) error {
 }
 func (c *fakeClip) Close() error { return nil }
 
-type fakeSource struct{ err error }
+type fakeSource struct {
+	err  error
+	look func() // called first by Displays; nil: nothing
+}
 
 func (s *fakeSource) Displays() ([]screen.Display, error) {
+	if s.look != nil {
+		s.look()
+	}
 	if s.err != nil {
 		return nil, s.err
 	}

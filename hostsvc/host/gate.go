@@ -27,6 +27,7 @@ type gate struct {
 	tokens  float64
 	filled  time.Time
 	failed  error // latest of Apply, until taken
+	over    *time.Timer
 }
 
 func newGate(log *slog.Logger) *gate { return &gate{log: log, tokens: inputPerSecond} }
@@ -50,8 +51,23 @@ func (g *gate) Open(display image.Rectangle) {
 func (g *gate) Limit(left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.over != nil {
+		g.over.Stop()
+		g.over = nil
+	}
 	if g.until = (time.Time{}); left >= 0 {
 		g.until = time.Now().Add(left)
+		g.over = time.AfterFunc(left, g.expire)
+	}
+}
+
+// expire shuts the gate if its time is over.
+func (g *gate) expire() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open && !g.until.IsZero() && !time.Now().Before(g.until) {
+		g.open = false
+		g.release()
 	}
 }
 
@@ -170,6 +186,9 @@ func (g *gate) Close() {
 	g.Shut()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.over != nil {
+		g.over.Stop()
+	}
 	if g.inj != nil {
 		if err := g.inj.Close(); err != nil {
 			g.log.Debug("injector not closed", "cause", err)

@@ -237,13 +237,18 @@ func (s *session) notNow() {
 
 // inputLeft is how long input is allowed by the limits of its rights; negative:
 // to the end of the session.
-func (s *session) inputLeft() time.Duration {
+func (s *session) inputLeft() time.Duration { return s.left(grant.View, grant.Control) }
+
+// seenLeft is the same for the picture.
+func (s *session) seenLeft() time.Duration { return s.left(grant.View) }
+
+func (s *session) left(of ...grant.Rights) time.Duration {
 	least := time.Duration(-1)
 	if s.st.Leases == nil {
 		return least
 	}
 	now := s.cfg.System.Clock()
-	for _, r := range []grant.Rights{grant.View, grant.Control} {
+	for _, r := range of {
 		if l := s.st.Leases.Of(r); l != nil {
 			if left, limited := l.Left(now); limited && (least < 0 || left < least) {
 				least = left

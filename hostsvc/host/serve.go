@@ -86,7 +86,8 @@ type session struct {
 	raising  bool      // administrator rights are being asked for
 	rebootAt time.Time // when the computer restarts unless the customer refuses; zero: it does not
 
-	halted atomic.Bool // Stop was pressed and the loop has not come to it yet
+	halted atomic.Bool  // Stop was pressed and the loop has not come to it yet
+	unseen atomic.Int32 // times that seeing was switched off, the same
 }
 
 // remote is an open Remote Control.
@@ -244,10 +245,16 @@ func (s *session) listen() {
 				s.halted.Store(true)
 				s.gate.Shut()
 				if show := s.live.Load(); show != nil {
-					show.stop(s.feed)
+					show.stop()
 				}
 			}
 			if a.Kind == consent.SetRight && !a.On && a.Rights&(grant.View|grant.Control) != 0 {
+				if a.Rights.Has(grant.View) {
+					s.unseen.Add(1)
+					if show := s.live.Load(); show != nil {
+						show.stop()
+					}
+				}
 				s.gate.Shut() // the loop opens it again if that was not for input
 			}
 			select {
@@ -625,6 +632,9 @@ func (s *session) customer(a consent.Action) {
 			s.pause("")
 		}
 	case consent.SetRight:
+		if !a.On && a.Rights.Has(grant.View) {
+			defer s.unseen.Add(-1)
+		}
 		s.setRight(a.Rights&s.st.Rights, a.On, a.For, a.Scope)
 	case consent.AnswerRight:
 		s.answered(a.On, a.For)
@@ -698,6 +708,7 @@ func (s *session) watchBar() {
 	}
 	s.watchDisplays()
 	s.screenUntold()
+	s.expireRights() // also what ran out while the computer slept
 }
 
 // watchDisplays follows displays that come, go, or change while Remote Control
@@ -903,8 +914,8 @@ func (s *session) begin() {
 	})
 	s.live.Store(r.show)
 	s.openGate()
-	if s.halted.Load() { // pressed meanwhile: its action comes next
-		r.show.stop(s.feed)
+	if s.halted.Load() || s.unseen.Load() > 0 { // pressed meanwhile: its action comes next
+		r.show.stop()
 	}
 	s.send(&wire.Opened{Display: r.display, Codec: "jpeg"})
 	s.blocked = wire.Blocked{}
@@ -926,12 +937,15 @@ func (s *session) pictureEnded(r *remote, err error) {
 // openGate opens or shuts the gate as everything stands.
 func (s *session) openGate() {
 	r := s.remote
+	if r != nil && r.show != nil {
+		r.show.limit(s.seenLeft())
+	}
 	if r == nil || r.waiting || r.viewOnly || s.paused != "" || !s.allowed().Has(grant.View|grant.Control) {
 		s.gate.Shut()
 	} else {
 		s.gate.Limit(s.inputLeft())
 		s.gate.Open(r.bounds)
-		if s.halted.Load() {
+		if s.halted.Load() || s.unseen.Load() > 0 {
 			s.gate.Shut()
 		}
 	}
@@ -961,7 +975,7 @@ func (s *session) stopShowing() {
 	show := s.remote.show
 	s.remote.show = nil
 	s.live.Store(nil)
-	show.stop(s.feed)
+	show.stop()
 	s.beside(show.wait)
 }
 
