@@ -29,7 +29,7 @@ type live struct {
 	pending []journal.Entry // not stored yet: the disk did not take them
 	srv     *rendezvous.Session
 	fault   *Fault
-	before  bool // it was over before this run: kept for a late receipt, not shown
+	before  bool // it was over before this run: shown only while the host's last word is missing
 
 	// before it is active
 	secret *pairing.Secret
@@ -530,6 +530,7 @@ func (d *Desk) receipt(l *live, s grant.Signed, lines []string) {
 		d.note(l, session.ConsoleA, "removal_list_refused", "The list of what was removed is not the one that the computer signed. It is left out.")
 		lines = nil
 	}
+	l.before = false // what was awaited is shown
 	d.must(l, session.Receipt{Clean: r.Clean, Lines: lines, Fact: &s})
 	faultpoint.Hit("console/removal stored", "")
 	d.refreshSoon()

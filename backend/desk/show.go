@@ -47,7 +47,7 @@ func (d *Desk) snapshot() Snapshot {
 		s.Profile = d.showProfile()
 	}
 	for _, l := range d.live {
-		if !l.row.Session.Put && (!l.row.Session.State.Over() || !l.before) {
+		if !l.row.Session.Put && (!l.row.Session.State.Over() || !l.before || l.row.Session.State == session.Unconfirmed) {
 			s.Sessions = append(s.Sessions, d.show(l))
 		}
 	}

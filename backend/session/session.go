@@ -628,8 +628,8 @@ func (NoReceipt) apply(s *Session, _ time.Time) ([]Effect, error) {
 		return nil, nil
 	}
 	s.State = Unconfirmed
-	// The pin stays until the receipt or the day is over, so that a late
-	// receipt can be checked.
+	// The pin stays until the receipt, so that a late one can be checked; without
+	// one until the host will not come any more (store.Unfinished).
 	return []Effect{Record{ConsoleA, KindUnconfirmed, "The computer did not confirm that the host is gone."}, Disconnect{}}, nil
 }
 

@@ -222,11 +222,15 @@ func (s *Store) Get(ctx context.Context, id grant.ID) (Row, error) {
 	return rows[0], nil
 }
 
+// lastWord is how old a session can be when its host says its last word.
+const lastWord = 9 * 24 * time.Hour
+
 // Unfinished returns the sessions that are not over, newest first, and those
-// that ended without the host's last word within the past day.
+// whose host has not said its last word and may: it keeps it for a week after a
+// day of session.
 func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
 	rows, err := s.rows(ctx, `WHERE origin = 'here' AND (state IN ('invited','answered','pairing','active','ending')
-		OR (state = 'unconfirmed' AND created > ?)) ORDER BY created DESC LIMIT 200`, now.Add(-48*time.Hour).UnixMicro())
+		OR (state = 'unconfirmed' AND created > ?)) ORDER BY created DESC LIMIT 200`, now.Add(-lastWord).UnixMicro())
 	return rows, translate(err, "store.unfinished")
 }
 

@@ -210,7 +210,7 @@ func TestUnfinishedKeepsWhatMayStillChange(t *testing.T) {
 	if err != nil || len(rows) != 6 {
 		t.Fatalf("%d %v", len(rows), err)
 	}
-	rows, err = s.Unfinished(t.Context(), now.Add(72*time.Hour))
+	rows, err = s.Unfinished(t.Context(), now.Add(10*24*time.Hour))
 	if err != nil || len(rows) != 5 {
 		t.Fatalf("%d %v", len(rows), err)
 	}

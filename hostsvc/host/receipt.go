@@ -191,7 +191,7 @@ var receiptWords = map[string]map[string]string{
 		"ProofText": "The file of the same name that ends in .json holds this receipt with its signatures. If one letter of it is changed the check fails.",
 		"ProofHow":  "To check it, give that file to the company that helped you: History, Verify a receipt. Or download the program again (this one removed itself) and start it in a terminal, with the word verify and the file’s name behind it. Checking needs no network, and nothing is put on the computer.",
 		"Session":   "Session", "HostKey": "This computer’s key", "ServerKey": "The server’s key", "Signature": "Signature of the removal",
-		"by technician": "the technician", "by lead": "the technician’s company", "by customer": "you", "by expiry": "the end of the 24 hours", "by server": "the server does not know the session any more", "by lapse": "it was never used", "by lock": "too many wrong codes", "by cancel": "the technician",
+		"by technician": "the technician", "by lead": "a lead of the technician’s company", "by customer": "you", "by expiry": "the end of the 24 hours", "by server": "the server does not know the session any more", "by lapse": "it was never used", "by lock": "too many wrong codes", "by cancel": "the technician",
 	},
 	"de": {
 		"Title": "Beleg über eine Hilfesitzung", "Who": "Wer geholfen hat", "Computer": "Computer", "From": "Beginn", "To": "Ende", "By": "Beendet durch", "May": "Angeboten", "AtEnd": "Am Ende erlaubt", "Nothing": "nichts", "Server": "Server", "Done": "Was getan wurde",
@@ -201,7 +201,7 @@ var receiptWords = map[string]map[string]string{
 		"ProofText": "Die gleichnamige Datei mit der Endung .json enthält diesen Beleg mit seinen Unterschriften. Wird darin ein einziger Buchstabe geändert, schlägt die Prüfung fehl.",
 		"ProofHow":  "Zum Prüfen geben Sie diese Datei der Firma, die Ihnen geholfen hat: Verlauf, Beleg prüfen. Oder laden Sie das Programm noch einmal herunter (dieses hat sich entfernt) und starten Sie es in einem Terminal, dahinter das Wort verify und der Name der Datei. Das Prüfen braucht kein Netz und legt nichts auf den Computer.",
 		"Session":   "Sitzung", "HostKey": "Schlüssel dieses Computers", "ServerKey": "Schlüssel des Servers", "Signature": "Unterschrift der Entfernung",
-		"by technician": "den Techniker", "by lead": "die Firma des Technikers", "by customer": "Sie", "by expiry": "das Ende der 24 Stunden", "by server": "Der Server kennt die Sitzung nicht mehr", "by lapse": "Sie wurde nie benutzt", "by lock": "zu viele falsche Codes", "by cancel": "den Techniker",
+		"by technician": "den Techniker", "by lead": "die Leitung der Firma des Technikers", "by customer": "Sie", "by expiry": "das Ende der 24 Stunden", "by server": "Der Server kennt die Sitzung nicht mehr", "by lapse": "Sie wurde nie benutzt", "by lock": "zu viele falsche Codes", "by cancel": "den Techniker",
 	},
 }
 

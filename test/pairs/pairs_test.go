@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,10 +147,12 @@ type tech struct {
 	d    *desk.Desk
 	wire *wire
 	name string
+
+	removalWait time.Duration
 }
 
 func newTech(t testing.TB, srv *signalingtest.Server, name string) *tech {
-	k := &tech{t: t, srv: srv, dir: t.TempDir(), keys: &keys{m: map[string]string{}}, wire: newWire(nil), name: name}
+	k := &tech{t: t, srv: srv, dir: t.TempDir(), keys: &keys{m: map[string]string{}}, wire: newWire(nil), name: name, removalWait: 30 * time.Second}
 	t.Cleanup(func() {
 		if k.d != nil {
 			k.d.Close()
@@ -187,7 +190,7 @@ func (k *tech) up() {
 	w := k.wire
 	k.d = desk.New(desk.Config{
 		Dir: k.dir, Version: "test", Vault: account.New(k.dir, k.keys), System: page{}, Log: logger(k.t, k.name),
-		LANAddresses: func() []desk.LANAddress { return nil }, RemovalWait: 30 * time.Second,
+		LANAddresses: func() []desk.LANAddress { return nil }, RemovalWait: k.removalWait,
 		NewSignaling: func(c rendezvous.ConsoleConfig) desk.Signaling { return techSig{rendezvous.NewClient(c), w} },
 	})
 	s := k.until("a console that is up", func(x desk.Snapshot) bool {
@@ -283,6 +286,8 @@ type customer struct {
 	at     time.Time
 	name   string
 	report string // where the receipt is saved
+
+	offline bool // from the next start on
 }
 
 func newCustomer(t testing.TB, link, name string) *customer {
@@ -317,7 +322,7 @@ func (c *customer) up() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel, c.done = cancel, make(chan error, 1)
 	c.view = &window{actions: make(chan consent.Action, 16)}
-	w, boot, log := c.wire, time.Now(), logger(c.t, c.name)
+	w, boot, log, offline := c.wire, time.Now(), logger(c.t, c.name), c.offline
 	link := c.link
 	none := errors.New("not here")
 	cfg := host.Config{
@@ -334,9 +339,14 @@ func (c *customer) up() {
 				<-ctx.Done()
 				return ctx.Err()
 			},
-			Connect: func(h rendezvous.HostConfig) host.Mailbox { return hostBox{rendezvous.DialHost(h), w} },
-			Listen:  func(ctx context.Context, p peer.Config) host.Link { p.LAN = true; return peer.Listen(ctx, p) },
-			Clock:   func() lease.Reading { return lease.Reading{Wall: time.Now(), Mono: time.Since(boot), Boot: "b"} },
+			Connect: func(h rendezvous.HostConfig) host.Mailbox {
+				if offline {
+					h.Server = &url.URL{Scheme: "http", Host: "127.0.0.1:1"} // nobody is there
+				}
+				return hostBox{rendezvous.DialHost(h), w}
+			},
+			Listen: func(ctx context.Context, p peer.Config) host.Link { p.LAN = true; return peer.Listen(ctx, p) },
+			Clock:  func() lease.Reading { return lease.Reading{Wall: time.Now(), Mono: time.Since(boot), Boot: "b"} },
 		},
 	}
 	go func() { c.done <- host.Run(ctx, cfg) }()
