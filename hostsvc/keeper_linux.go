@@ -307,6 +307,9 @@ func installSystem(ctx context.Context, in io.Reader, errOut io.Writer) int {
 				return fault.New(fault.Denied, "install", "Somebody else asked for this.", "")
 			}
 		}
+		if c.GID, c.Groups, err = service.GroupsOf(ctx, c.UID); err != nil {
+			return err
+		}
 		if latest := time.Now().Add(lease.Limit); c.Until.After(latest) {
 			c.Until = latest
 		}
@@ -315,6 +318,9 @@ func installSystem(ctx context.Context, in io.Reader, errOut io.Writer) int {
 			return fault.New(fault.Unsupported, "install", "This computer does not use systemd.", "")
 		}
 		dir := service.RootDir(c.Name)
+		if old, err := service.LoadRoot(dir); err == nil && old.UID != c.UID {
+			return fault.New(fault.Denied, "install", "Somebody else asked for this.", "")
+		}
 		if err := service.InstallRoot(ctx, m, dir, "/proc/self/exe", c, lease.Now()); err != nil {
 			return errors.Join(err, service.RemoveRoot(context.WithoutCancel(ctx), m, c.Name, dir))
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -111,6 +112,42 @@ func (c RootConfig) check() error {
 		return fmt.Errorf("service: configuration of version %d for uid %d", c.Version, c.UID)
 	}
 	return Spec{Name: c.Name, Program: c.Program, Args: c.Args}.check()
+}
+
+// GroupsOf returns the group and the groups that the system gives the user with
+// this uid. What a person's own program says of that is not to be believed: as
+// root's service it would run with it.
+func GroupsOf(ctx context.Context, uid int) (gid int, groups []int, err error) {
+	ask := func(option string) ([]int, error) {
+		ctx, cancel := context.WithTimeout(ctx, callLimit)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "id", option, strconv.Itoa(uid)) // it knows the users of a network, too
+		cmd.Env = append(os.Environ(), "LC_ALL=C")
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("service: groups of uid %d: %w", uid, err)
+		}
+		var list []int
+		for _, w := range strings.Fields(string(out)) {
+			n, err := strconv.Atoi(w)
+			if err != nil || n < 0 {
+				return nil, fmt.Errorf("service: group %.20q of uid %d", w, uid)
+			}
+			list = append(list, n)
+		}
+		return list, nil
+	}
+	own, err := ask("-g")
+	if err == nil && len(own) != 1 {
+		err = fmt.Errorf("service: %d groups of their own for uid %d", len(own), uid)
+	}
+	if err == nil {
+		groups, err = ask("-G")
+	}
+	if err != nil {
+		return 0, nil, fault.Wrap(err, fault.Denied, "service.groups", "This computer does not tell who asks for this.", "")
+	}
+	return own[0], groups, nil
 }
 
 // RootDir is where root's service keeps its own copy of the program.

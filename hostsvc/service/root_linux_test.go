@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -182,4 +185,28 @@ func FuzzParseVerb(f *testing.F) {
 			t.Fatalf("%q", v)
 		}
 	})
+}
+
+// The groups that root's service gives the person's program come from the system.
+func TestGroupsComeFromTheSystem(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Skip("this system does not tell who runs the test")
+	}
+	want, err := me.GroupIds()
+	if err != nil {
+		t.Skip(err)
+	}
+	gid, groups, err := GroupsOf(t.Context(), os.Getuid())
+	if err != nil || strconv.Itoa(gid) != me.Gid {
+		t.Fatalf("%d %v", gid, err)
+	}
+	for _, g := range groups {
+		if !slices.Contains(want, strconv.Itoa(g)) {
+			t.Errorf("group %d is not of %v", g, want)
+		}
+	}
+	if _, _, err := GroupsOf(t.Context(), 1<<30); fault.KindOf(err) != fault.Denied {
+		t.Errorf("somebody who does not exist: %v", err)
+	}
 }
