@@ -68,7 +68,7 @@ func TestEveryMethodCanBeBound(t *testing.T) {
 		"Sessions": "Again AskRight Cancel Choose CopyLink Correct Create End EndOf NewCode OpenMailProgram Preview PutAway Reboot Refresh Resend SendMail TakeOver",
 		"Remote":   "Chord Close FetchClipboard Open SelectDisplay SendClipboard SetViewOnly Stats",
 		"Mail":     "Get Save StopTest Test",
-		"History":  "AddTag CancelExport CheckReceipt Export ExportProgress Facets Key List Marks Open RemoveTag SetNote Sync Timeline",
+		"History":  "AcceptKey AddTag CancelExport CheckReceipt DropRecovery Export ExportProgress Facets KeepRecovery Key List Marks NewRecovery Open RemoveTag RenewKey SetNote Sync Timeline UseRecovery",
 		"Team":     "Again Audit Change Consoles Invite OpenMailProgram People Policy ResetPassword ResetTOTP RevokeConsole RevokeInvitation SetDisabled SetPolicy VerifyAudit",
 		"Account":  "BeginTOTP ChangePassword ConfirmTOTP Consoles Kept NewRecoveryCodes RemoveTOTP RevokeConsole",
 	}

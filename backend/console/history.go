@@ -99,6 +99,7 @@ type HistoryRow struct {
 	StartedAt  int64    `json:"startedAt,omitempty"` // activated
 	EndedAt    int64    `json:"endedAt,omitempty"`
 	EndedBy    string   `json:"endedBy,omitempty"`
+	DeletedAt  int64    `json:"deletedAt,omitempty"` // the record is not kept any more, by the company's rule
 }
 
 // HistoryPage is a page of the history.
@@ -184,7 +185,7 @@ func historyRow(r store.Row) HistoryRow {
 	x := r.Session
 	row := HistoryRow{
 		ID: x.ID.String(), Mark: r.Mark, Mine: x.Mine, Label: x.Customer.Label(), Email: x.Customer.Email, Subject: x.Customer.Subject, Technician: x.Technician,
-		State: string(x.State), Has: hasNames(r.Has), CreatedAt: unixMilli(x.Created), StartedAt: unixMilli(x.Activated), EndedAt: unixMilli(x.EndedAt), EndedBy: string(x.EndedBy),
+		State: string(x.State), Has: hasNames(r.Has), CreatedAt: unixMilli(x.Created), StartedAt: unixMilli(x.Activated), EndedAt: unixMilli(x.EndedAt), EndedBy: string(x.EndedBy), DeletedAt: unixMilli(r.Pruned),
 	}
 	if x.Host != nil && x.WasActive {
 		row.Computer, row.OS = x.Host.Computer, x.Host.OS

@@ -20,6 +20,7 @@ import (
 	"daypass/backend/account"
 	"daypass/backend/fault"
 	"daypass/backend/grant"
+	"daypass/backend/historykey"
 	"daypass/backend/mail"
 	"daypass/backend/pairing"
 	"daypass/backend/peer"
@@ -173,8 +174,10 @@ type Desk struct {
 	mailbox   Mailbox
 	boxNow    atomic.Pointer[Mailbox] // the same, for other goroutines
 	stopSrv   context.CancelFunc
-	srvGone   chan struct{} // closed when the present server's goroutines ended
-	history   *HistoryKey   // nil before the server was asked
+	srvGone   chan struct{}       // closed when the present server's goroutines ended
+	history   *HistoryKey         // nil before the server was asked
+	recovery  *historykey.Console // made and not kept yet
+	pruned    time.Time           // when the store was looked through for what is not kept any more
 	embedded  Embedded
 	server    Server
 	local     bool // the server is on this computer or network: loopback candidates are wanted

@@ -127,6 +127,9 @@ func (d *Desk) Timeline(id grant.ID) ([]journal.Entry, journal.Verdict, error) {
 
 // verdict checks a record, and against the host's last word where there is one.
 func verdict(row store.Row, entries []journal.Entry) journal.Verdict {
+	if !row.Pruned.IsZero() {
+		return journal.Verdict{Kind: journal.Deleted, Entries: int(row.Head.Seq)}
+	}
 	c := journal.Chain{Entries: entries, Keys: journal.Keys{Console: row.ConsoleKey, Host: row.HostKey}, Head: row.Head}
 	if row.Session.Receipt != nil {
 		var r grant.Removed
@@ -199,6 +202,8 @@ func VerdictWords(v journal.Verdict) string {
 		return fmt.Sprintf("Complete: %d entries in an unbroken chain, signed by this console.", v.Entries)
 	case journal.Contradicted:
 		return "The customer's computer contradicts this record: " + v.Reason + "."
+	case journal.Deleted:
+		return fmt.Sprintf("Deleted: your company does not keep records for longer. Where its %d entries ended, and the customer's receipt, are kept.", v.Entries)
 	case journal.HostKnowsMore:
 		return "This record is not complete: " + v.Reason + "."
 	}

@@ -103,7 +103,7 @@ type OneTime struct {
 	ExpiresAt int64  `json:"expiresAt"`
 }
 
-// Policy are the company's rules. Zero is no value of any field.
+// Policy are the company's rules. Zero is no value of any field but Months.
 type Policy struct {
 	Name       string   `json:"name"`
 	PerPerson  int      `json:"perPerson"`
@@ -112,6 +112,7 @@ type Policy struct {
 	Offered    []string `json:"offered"` // read only
 	TOTP       string   `json:"totp"`    // "leads" or "everyone"
 	Mail       string   `json:"mail"`    // "console" or "server"
+	Months     int      `json:"months"`  // how long the history is kept after a session's end, 0: for good
 	Used       int      `json:"used"`    // read only
 }
 
@@ -421,7 +422,7 @@ func (d *Desk) Policy() (Policy, error) {
 		c, err := s.Company(ctx)
 		return Policy{
 			Name: c.Name, PerPerson: c.MaxPerProfile, PerCompany: c.MaxSessions, Rights: session.Names(c.Rights & c.Offered), Offered: session.Names(c.Offered),
-			TOTP: c.TOTP, Mail: c.Mail, Used: c.Used,
+			TOTP: c.TOTP, Mail: c.Mail, Months: c.HistoryMonths, Used: c.Used,
 		}, err
 	})
 }
@@ -443,6 +444,7 @@ func (d *Desk) SetPolicy(p Policy) error {
 		differ(&set.MaxPerProfile, p.PerPerson, now.MaxPerProfile)
 		differ(&set.TOTP, p.TOTP, now.TOTP)
 		differ(&set.Mail, p.Mail, now.Mail)
+		differ(&set.HistoryMonths, p.Months, now.HistoryMonths)
 		// What this version cannot do is not asked about and stays as it is.
 		differ(&set.Rights, want&now.Offered|now.Rights&^now.Offered, now.Rights)
 		if set == (rendezvous.SetCompany{}) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/ecdh"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,8 +21,9 @@ import (
 type historian interface {
 	HistoryKeys(context.Context) (rendezvous.HistoryKeys, error)
 	RegisterDevice(context.Context, grant.Signed) error
-	AddHistoryKey(ctx context.Context, gen int, doc grant.Signed, wraps []rendezvous.HistoryWrap) error
-	AddHistoryWraps(ctx context.Context, wraps []rendezvous.HistoryWrap) error
+	AddHistoryKey(ctx context.Context, gen int, doc grant.Signed, wraps []rendezvous.HistoryWrap, why string) error
+	AddHistoryWraps(ctx context.Context, wraps []rendezvous.HistoryWrap, why string) error
+	AcceptHistoryKey(ctx context.Context, accept grant.Signed, gen int, fingerprint string) error
 	UploadHistory(ctx context.Context, items []rendezvous.HistoryItem) error
 	DownloadHistory(ctx context.Context, after int64) (rendezvous.HistoryPage, error)
 }
@@ -35,43 +34,6 @@ const (
 	cosignWait  = 20 * time.Second // an entry waits so long for the host's signature before it is sent without
 	uploadBytes = 40 << 10         // of one request
 )
-
-// KeyHolder is a console that has the company's history key, or waits for it.
-type KeyHolder struct {
-	Person string `json:"person"`
-	Name   string `json:"name"` // of the computer
-	This   bool   `json:"this"`
-	Has    bool   `json:"has"`
-	Lead   bool   `json:"lead"` // false: has left; the key is about to be replaced
-}
-
-// HistoryKey is what the page shows of the company's history: its key and how
-// far this console is.
-type HistoryKey struct {
-	State      string      `json:"state"`      // "off", "none", "ready", "waiting", "changed" or "lost"
-	Generation int         `json:"generation"` // 0: there is none yet
-	Made       int64       `json:"made"`       // unix milliseconds, 0 without a generation
-	Maker      string      `json:"maker"`      // who made it, "" if not known
-	Lead       bool        `json:"lead"`       // this person reads the company's history
-	Recovery   bool        `json:"recovery"`   // there is a recovery key
-	Holders    []KeyHolder `json:"holders"`
-	Unsent     int         `json:"unsent"` // sessions with something that the server does not have
-	Done       int64       `json:"done"`   // items that came in the download that runs
-	Total      int64       `json:"total"`  // of it; 0: none runs
-	Fault      *Fault      `json:"fault"`
-}
-
-// HistoryKey returns what is known of the company's history key.
-func (d *Desk) HistoryKey() (HistoryKey, error) {
-	out := HistoryKey{State: "off", Holders: []KeyHolder{}}
-	err := d.look(func() error {
-		if d.history != nil {
-			out = *d.history
-		}
-		return nil
-	})
-	return out, err
-}
 
 // syncSoon brings what is new to the company's history.
 func (d *Desk) syncSoon() {
@@ -118,23 +80,20 @@ type keys struct {
 	me      historykey.Console
 	private map[int]*ecdh.PrivateKey
 	lead    bool
+	pin     historykey.Pin   // that the chain was checked against
+	claimed historykey.Chain // what the server says instead, if the key was changed
 }
 
 func (d *Desk) syncOnce(ctx context.Context, h historian) (time.Duration, error) {
-	var st *store.Store
-	k := &keys{private: map[int]*ecdh.PrivateKey{}}
-	if err := d.look(func() error {
-		if d.store == nil || d.dev == nil || d.profile == nil {
-			return notReady()
-		}
-		st, k.me = d.store, historykey.Console{Ed: d.dev.Ed, X: d.dev.X}
-		k.lead = slices.Contains(d.profile.Roles, "lead")
-		return nil
-	}); err != nil {
+	st, k, err := d.newKeys()
+	if err != nil {
 		return time.Second, err
 	}
 	state := HistoryKey{State: "none", Lead: k.lead, Holders: []KeyHolder{}}
-	err := d.syncKeys(ctx, h, st, k, &state)
+	err = d.syncKeys(ctx, h, st, k, &state)
+	if err == nil {
+		err = d.retain(ctx, st, k, &state)
+	}
 	if err == nil {
 		err = d.upload(ctx, h, st, k, &state)
 	}
@@ -153,187 +112,6 @@ func (d *Desk) syncOnce(ctx context.Context, h historian) (time.Duration, error)
 }
 
 func (d *Desk) showHistory(s HistoryKey) { d.post(func() { d.history = &s }) }
-
-func pinSetting(c grant.ID) string { return "history_pin:" + c.String() }
-
-// syncKeys learns the company's key, checks it, and does a lead's duties: makes
-// the first, passes it on, replaces it.
-func (d *Desk) syncKeys(ctx context.Context, h historian, st *store.Store, k *keys, state *HistoryKey) error {
-	if err := d.readKeys(ctx, h, st, k); err != nil {
-		if errors.Is(err, historykey.ErrChanged) {
-			state.State = "changed"
-			return fault.Wrap(err, fault.Hostile, "history.key", "The key to the company's history is not the one that this computer knew, and no lead who is known signed the change.",
-				"Nothing is sent to it. Ask your leads whether the server was set up anew.")
-		}
-		return err
-	}
-	mine := slices.IndexFunc(k.all.Consoles, func(c rendezvous.HistoryConsole) bool { return c.Key == k.me.Key() })
-	if k.lead && (mine < 0 || k.all.Consoles[mine].Device == nil) {
-		dev, err := k.me.SignDevice()
-		if err == nil {
-			err = h.RegisterDevice(ctx, dev)
-		}
-		if err != nil {
-			return err
-		}
-		if err := d.readKeys(ctx, h, st, k); err != nil {
-			return err
-		}
-	}
-	if k.lead {
-		if err := d.leadDuties(ctx, h, st, k); err != nil {
-			return err
-		}
-	}
-	d.describeKeys(k, state)
-	return nil
-}
-
-func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *keys) error {
-	all, err := h.HistoryKeys(ctx)
-	if err != nil {
-		return err
-	}
-	k.all, k.company = all, all.Company
-	var pin historykey.Pin
-	text, err := st.Setting(ctx, pinSetting(all.Company))
-	if err != nil {
-		return err
-	}
-	if text != "" {
-		if err := json.Unmarshal([]byte(text), &pin); err != nil {
-			return err
-		}
-	}
-	if k.chain, err = historykey.Parse(all.Company, all.Docs, all.Wraps, pin); err != nil {
-		return err
-	}
-	if now := k.chain.PinOf(); now.Gen > pin.Gen {
-		b, err := json.Marshal(now)
-		if err != nil {
-			return err
-		}
-		if err := st.SetSetting(ctx, pinSetting(all.Company), string(b)); err != nil {
-			return err
-		}
-	}
-	for i := range k.chain {
-		g := &k.chain[i]
-		if _, have := k.private[g.Doc.Gen]; have {
-			continue
-		}
-		key, err := g.Take(k.me.Key(), k.me.X)
-		if err != nil {
-			if fault.KindOf(err) != fault.NotFound {
-				d.log.Warn("history key", "generation", g.Doc.Gen, "error", err)
-			}
-			continue
-		}
-		k.private[g.Doc.Gen] = key
-	}
-	return nil
-}
-
-// leadDuties makes the first key, replaces it when somebody who has it is no
-// lead's console any more, and passes it on to those who lack it.
-func (d *Desk) leadDuties(ctx context.Context, h historian, st *store.Store, k *keys) error {
-	last := k.chain.Last()
-	left := false
-	if last != nil {
-		for to := range last.Known {
-			i := slices.IndexFunc(k.all.Consoles, func(c rendezvous.HistoryConsole) bool { return c.Key == to })
-			left = left || i < 0 || !k.all.Consoles[i].Lead
-		}
-	}
-	if last == nil || left && k.private[last.Doc.Gen] != nil {
-		doc, key, err := historykey.Make(k.company, k.me, last, historykey.X{}, time.Now())
-		if err != nil {
-			return err
-		}
-		gen := 1
-		if last != nil {
-			gen = last.Doc.Gen + 1
-		}
-		k.private[gen] = key
-		var wraps []rendezvous.HistoryWrap
-		give := func(to grant.Key, x historykey.X) error {
-			w, err := historykey.Give(k.company, gen, key, k.me, to, x)
-			wraps = append(wraps, rendezvous.HistoryWrap{Gen: gen, To: to, Wrap: w})
-			return err
-		}
-		err = give(k.me.Key(), historykey.X(k.me.X.PublicKey().Bytes()))
-		if err == nil && last != nil && last.Doc.Recovery != (historykey.X{}) {
-			err = give(grant.Key{}, last.Doc.Recovery)
-		}
-		if err != nil {
-			return err
-		}
-		if err := h.AddHistoryKey(ctx, gen, doc, wraps); err != nil && fault.KindOf(err) != fault.Conflict {
-			return err
-		}
-		delete(k.private, gen) // what the server has counts: another lead may have been faster
-		if err := d.readKeys(ctx, h, st, k); err != nil {
-			return err
-		}
-	}
-	var wraps []rendezvous.HistoryWrap
-	for _, c := range k.all.Consoles {
-		if !c.Lead || c.Device == nil {
-			continue
-		}
-		dev, err := historykey.OpenDevice(c.Key, *c.Device)
-		if err != nil {
-			d.log.Warn("device key of a colleague", "console", c.Name, "error", err)
-			continue
-		}
-		for i := range k.chain {
-			g := &k.chain[i]
-			_, has := g.Wraps[c.Key]
-			key := k.private[g.Doc.Gen]
-			if has || key == nil || len(wraps) >= 40 {
-				continue
-			}
-			w, err := historykey.Give(k.company, g.Doc.Gen, key, k.me, c.Key, dev.X)
-			if err != nil {
-				return err
-			}
-			wraps = append(wraps, rendezvous.HistoryWrap{Gen: g.Doc.Gen, To: c.Key, Wrap: w})
-		}
-	}
-	if len(wraps) == 0 {
-		return nil
-	}
-	if err := h.AddHistoryWraps(ctx, wraps); err != nil {
-		return err
-	}
-	d.log.Info("history key passed on", "wraps", len(wraps))
-	return d.readKeys(ctx, h, st, k)
-}
-
-func (d *Desk) describeKeys(k *keys, s *HistoryKey) {
-	last := k.chain.Last()
-	if last == nil {
-		return
-	}
-	s.State, s.Generation, s.Made = "ready", last.Doc.Gen, last.Doc.Made.UnixMilli()
-	s.Recovery = last.Doc.Recovery != (historykey.X{})
-	holders := 0
-	for _, c := range k.all.Consoles {
-		_, has := last.Wraps[c.Key]
-		s.Holders = append(s.Holders, KeyHolder{Person: c.Person, Name: c.Name, This: c.Key == k.me.Key(), Has: has, Lead: c.Lead})
-		if has && c.Lead && c.Key != k.me.Key() {
-			holders++
-		}
-		if c.Key == last.Doc.Maker {
-			s.Maker = c.Person
-		}
-	}
-	if k.lead && k.private[last.Doc.Gen] == nil {
-		if s.State = "waiting"; holders == 0 {
-			s.State = "lost" // nobody can pass it on
-		}
-	}
-}
 
 // document is a session as leads get it.
 type document struct {

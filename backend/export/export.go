@@ -107,7 +107,7 @@ var words = map[string][2]string{
 
 	"v:complete": {"Complete", "Vollständig"}, "v:alone": {"Signed by the console alone", "Nur von der Konsole unterschrieben"},
 	"v:waiting": {"Not signed by the computer yet", "Vom Computer noch nicht unterschrieben"}, "v:contradicted": {"Contradicted by the computer", "Vom Computer bestritten"},
-	"v:host_knows_more": {"Not complete", "Nicht vollständig"}, "v:tampered": {"Changed", "Verändert"},
+	"v:host_knows_more": {"Not complete", "Nicht vollständig"}, "v:tampered": {"Changed", "Verändert"}, "v:deleted": {"Deleted, not kept any more", "Gelöscht, nicht mehr aufbewahrt"},
 
 	"r:view": {"see the screen", "Bildschirm sehen"}, "r:control": {"mouse and keyboard", "Maus und Tastatur"}, "r:clipboard": {"clipboard", "Zwischenablage"},
 	"r:files": {"files", "Dateien"}, "r:dashboard": {"repair tools", "Reparaturwerkzeuge"}, "r:terminal": {"command line", "Befehlszeile"},

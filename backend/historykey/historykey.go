@@ -7,11 +7,15 @@
 // names the hash of the generation before. The private key is passed on in
 // [Wrap]s: sealed (backend/seal) to another console's device key, and signed by
 // the console that passed it on. A console is known if it made a generation, or
-// a known console passed the key to it. A new generation is believed if a known
-// console of the one before signed it; what was believed once is pinned.
+// a known console passed the key to it, or the generation's recovery key did. A
+// new generation is believed if a known console of the one before signed it; what
+// was believed once is pinned. What does not follow from the pin is believed if a
+// console that was known says so ([Accept]), or a person who compared
+// fingerprints.
 package historykey
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -19,7 +23,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"daypass/backend/fault"
@@ -34,6 +39,7 @@ const (
 	contextDevice = "daypass history device v1"
 	contextBox    = "daypass history box v1"
 	contextItem   = "daypass history item v1"
+	contextAccept = "daypass history accept v1"
 )
 
 // MaxGenerations bounds how often a company's key is replaced.
@@ -56,11 +62,10 @@ type Doc struct {
 	Maker    grant.Key `json:"maker"` // Ed25519 key of the console that made it
 	Made     time.Time `json:"made"`
 	Prev     []byte    `json:"prev,omitempty"`    // SHA-256 of the generation before's body; 32 bytes, nothing with Gen 1
-	Recovery X         `json:"recovery,omitzero"` // public half of the recovery key; zero: there is none
+	Recovery Device    `json:"recovery,omitzero"` // public halves of the recovery key; zero: there is none
 }
 
-// Wrap hands the private key of a generation to a console, or to the recovery
-// key (To zero).
+// Wrap hands the private key of a generation to a console, or to a recovery key.
 type Wrap struct {
 	Company grant.ID  `json:"company"`
 	Gen     int       `json:"gen"`
@@ -106,14 +111,15 @@ func OpenDevice(ed grant.Key, s grant.Signed) (Device, error) {
 type Generation struct {
 	Doc   Doc
 	Hash  [32]byte           // of its body
-	Known map[grant.Key]bool // consoles that a known one gave the key
-	Wraps map[grant.Key]Wrap // by whom they are for; zero key: recovery
+	Known map[grant.Key]bool // consoles that a known one, or the recovery key, gave the key
+	Wraps map[grant.Key]Wrap // by whom they are for
 }
 
 // Pin is the newest generation that a console has believed.
 type Pin struct {
-	Gen  int    `json:"gen"`
-	Hash []byte `json:"hash"`
+	Gen   int         `json:"gen"`
+	Hash  []byte      `json:"hash"`
+	Known []grant.Key `json:"known,omitempty"` // consoles that were known then: their Accept is believed
 }
 
 // Chain is all generations, the first at 0.
@@ -140,11 +146,14 @@ func (c Chain) Gen(n int) *Generation {
 var ErrChanged = errors.New("historykey: the key was changed by somebody who is not known")
 
 // Parse checks what a server says of the company's key: docs in order, and
-// wraps in any. A chain that is broken, or that leaves the pin (zero: none yet),
-// is ErrChanged. Wraps that nobody known signed are passed over.
+// wraps in any. Docs after the pin must be signed by consoles that are known; those
+// before are bound to it by their hashes. Without a pin (zero) there is nobody to
+// know yet, and the chain is believed as it is. A chain that leaves the pin, or goes on by a stranger, is ErrChanged. Wraps that nobody known
+// signed are passed over; who is known in a generation may pass on those before.
 func Parse(company grant.ID, docs, wraps []grant.Signed, pin Pin) (Chain, error) {
-	if len(docs) > MaxGenerations {
-		return nil, fmt.Errorf("historykey: %d generations", len(docs))
+	out, err := linked(company, docs)
+	if err != nil {
+		return nil, err
 	}
 	byGen := map[int][]Wrap{}
 	for _, s := range wraps {
@@ -157,6 +166,42 @@ func Parse(company grant.ID, docs, wraps []grant.Signed, pin Pin) (Chain, error)
 			byGen[w.Gen] = append(byGen[w.Gen], w)
 		}
 	}
+	for i := range out {
+		g := &out[i]
+		if pin.Gen > 0 && g.Doc.Gen > pin.Gen && (i == 0 || !out[i-1].Known[g.Doc.Maker]) {
+			return nil, ErrChanged
+		}
+		g.learn(byGen[g.Doc.Gen])
+	}
+	if pin.Gen > 0 {
+		g := out.Gen(pin.Gen)
+		if g == nil || string(g.Hash[:]) != string(pin.Hash) {
+			return nil, ErrChanged
+		}
+	}
+	// Only now: what a later generation's people passed on says nothing about who
+	// could make one.
+	later := map[grant.Key]bool{}
+	for i := len(out) - 1; i >= 0; i-- {
+		g := &out[i]
+		for _, w := range byGen[g.Doc.Gen] {
+			if _, have := g.Wraps[w.To]; !have && later[w.By] {
+				g.Wraps[w.To] = w
+			}
+		}
+		maps.Copy(later, g.Known)
+		if !g.Doc.Recovery.Ed.IsZero() {
+			later[g.Doc.Recovery.Ed] = true
+		}
+	}
+	return out, nil
+}
+
+// linked reads docs that are signed by their makers and name each other.
+func linked(company grant.ID, docs []grant.Signed) (Chain, error) {
+	if len(docs) > MaxGenerations {
+		return nil, fmt.Errorf("historykey: %d generations", len(docs))
+	}
 	var out Chain
 	for i, s := range docs {
 		var peek, d Doc
@@ -166,38 +211,34 @@ func Parse(company grant.ID, docs, wraps []grant.Signed, pin Pin) (Chain, error)
 		if err := grant.Open(peek.Maker, contextDoc, s, &d); err != nil {
 			return nil, err
 		}
-		if d.Company != company || d.Gen != i+1 || d.Public == (X{}) {
+		if d.Company != company || d.Gen != i+1 || d.Public == (X{}) || d.Recovery.Ed.IsZero() != (d.Recovery.X == (X{})) {
 			return nil, fmt.Errorf("historykey: generation %d in place %d", d.Gen, i+1)
 		}
-		g := Generation{Doc: d, Hash: sha256.Sum256(s.Body), Known: map[grant.Key]bool{d.Maker: true}, Wraps: map[grant.Key]Wrap{}}
-		if i > 0 {
-			prev := out[i-1]
-			if string(d.Prev) != string(prev.Hash[:]) || !prev.Known[d.Maker] {
-				return nil, ErrChanged
-			}
-		}
-		for again := true; again; { // a known console makes others known
-			again = false
-			for _, w := range byGen[d.Gen] {
-				if _, have := g.Wraps[w.To]; have || !g.Known[w.By] {
-					continue
-				}
-				g.Wraps[w.To] = w
-				if !w.To.IsZero() {
-					g.Known[w.To] = true
-				}
-				again = true
-			}
-		}
-		out = append(out, g)
-	}
-	if pin.Gen > 0 {
-		g := out.Gen(pin.Gen)
-		if g == nil || string(g.Hash[:]) != string(pin.Hash) {
+		if i > 0 && string(d.Prev) != string(out[i-1].Hash[:]) {
 			return nil, ErrChanged
 		}
+		out = append(out, Generation{Doc: d, Hash: sha256.Sum256(s.Body), Known: map[grant.Key]bool{d.Maker: true}, Wraps: map[grant.Key]Wrap{}})
 	}
 	return out, nil
+}
+
+// learn takes the wraps of those who are known, whom they make known, and so on.
+func (g *Generation) learn(wraps []Wrap) {
+	rec := g.Doc.Recovery.Ed
+	for again := true; again; {
+		again = false
+		for _, w := range wraps {
+			if _, have := g.Wraps[w.To]; have || !g.Known[w.By] && (rec.IsZero() || w.By != rec) {
+				continue
+			}
+			g.Wraps[w.To] = w
+			// The recovery key passes on. It makes no generation.
+			if !w.To.IsZero() && w.To != rec {
+				g.Known[w.To] = true
+			}
+			again = true
+		}
+	}
 }
 
 // PinOf returns the pin of the newest generation.
@@ -206,12 +247,13 @@ func (c Chain) PinOf() Pin {
 	if g == nil {
 		return Pin{}
 	}
-	return Pin{g.Doc.Gen, g.Hash[:]}
+	known := slices.SortedFunc(maps.Keys(g.Known), func(a, b grant.Key) int { return bytes.Compare(a[:], b[:]) })
+	return Pin{g.Doc.Gen, g.Hash[:], known}
 }
 
 // Make makes the next generation after prev (nil: the first) and returns it
-// signed with its private key.
-func Make(company grant.ID, by Console, prev *Generation, recovery X, now time.Time) (grant.Signed, *ecdh.PrivateKey, error) {
+// signed with its private key. A zero recovery leaves that of prev.
+func Make(company grant.ID, by Console, prev *Generation, recovery Device, now time.Time) (grant.Signed, *ecdh.PrivateKey, error) {
 	priv, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return grant.Signed{}, nil, err
@@ -219,7 +261,7 @@ func Make(company grant.ID, by Console, prev *Generation, recovery X, now time.T
 	d := Doc{Company: company, Gen: 1, Public: X(priv.PublicKey().Bytes()), Maker: by.Key(), Made: now.UTC().Truncate(time.Millisecond), Recovery: recovery}
 	if prev != nil {
 		d.Gen, d.Prev = prev.Doc.Gen+1, prev.Hash[:]
-		if recovery == (X{}) {
+		if recovery == (Device{}) {
 			d.Recovery = prev.Doc.Recovery
 		}
 	}
@@ -233,8 +275,7 @@ func bindWrap(company grant.ID, gen int, to grant.Key) []byte {
 	return append(b, to[:]...)
 }
 
-// Give wraps the private key of generation gen for a console; to zero: for the
-// recovery key.
+// Give wraps the private key of generation gen for a console or a recovery key.
 func Give(company grant.ID, gen int, key *ecdh.PrivateKey, by Console, to grant.Key, x X) (grant.Signed, error) {
 	box, err := seal.Seal(x, contextBox, bindWrap(company, gen, to), key.Bytes())
 	if err != nil {
@@ -279,44 +320,4 @@ func (g *Generation) Seal(session grant.ID, seq uint64, hash [32]byte, plain []b
 // Open opens what Seal closed, with the generation's private key.
 func Open(key *ecdh.PrivateKey, company, session grant.ID, gen int, seq uint64, hash [32]byte, box []byte) ([]byte, error) {
 	return seal.Open(key, contextItem, bindItem(company, session, gen, seq, hash), box)
-}
-
-// NewRecovery makes a recovery key: what is to be printed, and its public half.
-func NewRecovery() (words string, public X, err error) {
-	priv, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		return "", X{}, err
-	}
-	b := priv.Bytes()
-	sum := sha256.Sum256(append([]byte("daypass recovery v1"), b...))
-	text := grant.Crockford.EncodeToString(append(b, sum[:3]...)) // 35 bytes, 56 characters
-	var groups []string
-	for i := 0; i < len(text); i += 7 {
-		groups = append(groups, text[i:i+7])
-	}
-	return strings.Join(groups, "-"), X(priv.PublicKey().Bytes()), nil
-}
-
-// ParseRecovery reads a recovery key as somebody typed it. A slip is a fault of
-// kind Invalid.
-func ParseRecovery(s string) (*ecdh.PrivateKey, error) {
-	bad := func(err error) (*ecdh.PrivateKey, error) {
-		return nil, fault.Wrap(err, fault.Invalid, "history.recovery", "This is not a recovery key, or it has a slip.", "It has eight groups of seven letters and digits. Compare them with the printed page.")
-	}
-	if len(s) > 200 {
-		return bad(errors.New("too long"))
-	}
-	b, err := grant.DecodeCrockford(strings.Join(strings.Fields(s), ""))
-	if err != nil || len(b) != 35 {
-		return bad(err)
-	}
-	sum := sha256.Sum256(append([]byte("daypass recovery v1"), b[:32]...))
-	if string(sum[:3]) != string(b[32:]) {
-		return bad(errors.New("check digits"))
-	}
-	k, err := ecdh.X25519().NewPrivateKey(b[:32])
-	if err != nil {
-		return bad(err)
-	}
-	return k, nil
 }

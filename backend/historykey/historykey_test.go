@@ -33,7 +33,7 @@ type company struct {
 	docs, wraps []grant.Signed
 }
 
-func (c *company) make(by Console, recovery X) *ecdh.PrivateKey {
+func (c *company) make(by Console, recovery Device) *ecdh.PrivateKey {
 	c.t.Helper()
 	ch, err := Parse(c.id, c.docs, c.wraps, Pin{})
 	if err != nil {
@@ -69,12 +69,13 @@ func (c *company) chain(pin Pin) Chain {
 func TestKeyIsPassedOnReplacedAndRecovered(t *testing.T) {
 	c := &company{t: t, id: grant.NewID()}
 	a, b := console(t), console(t)
-	words, pub, err := NewRecovery()
+	words, rec, err := NewRecovery()
 	if err != nil {
 		t.Fatal(err)
 	}
+	pub := rec.Device()
 	k1 := c.make(a, pub)
-	c.give(1, k1, a, grant.Key{}, pub)
+	c.give(1, k1, a, pub.Ed, pub.X)
 	ch := c.chain(Pin{})
 	id, hash := grant.NewID(), [32]byte{1}
 	box, err := ch.Last().Seal(id, 4, hash, []byte("secret"))
@@ -103,7 +104,7 @@ func TestKeyIsPassedOnReplacedAndRecovered(t *testing.T) {
 		}
 	}
 	// b replaces the key; a does not get it any more.
-	k2 := c.make(b, X{})
+	k2 := c.make(b, Device{})
 	ch2 := c.chain(ch.PinOf())
 	if ch2.Last().Doc.Gen != 2 || ch2.Last().Doc.Recovery != pub {
 		t.Fatalf("%+v", ch2.Last().Doc)
@@ -126,7 +127,7 @@ func TestKeyIsPassedOnReplacedAndRecovered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k, err := ch2.Gen(1).Take(grant.Key{}, r); err != nil || !k.Equal(k1) {
+	if k, err := ch2.Gen(1).Take(r.Key(), r.X); err != nil || !k.Equal(k1) {
 		t.Fatal(err)
 	}
 	slip := []byte(words)
@@ -139,13 +140,13 @@ func TestKeyIsPassedOnReplacedAndRecovered(t *testing.T) {
 func TestServerCannotSwapTheKey(t *testing.T) {
 	c := &company{t: t, id: grant.NewID()}
 	a, evil := console(t), console(t)
-	k := c.make(a, X{})
-	c.make(a, X{})
+	k := c.make(a, Device{})
+	c.make(a, Device{})
 	pin := c.chain(Pin{}).PinOf()
 	other := func() *company {
 		o := &company{t: t, id: c.id}
-		o.make(evil, X{})
-		o.make(evil, X{})
+		o.make(evil, Device{})
+		o.make(evil, Device{})
 		return o
 	}
 	for name, f := range map[string]func(*company){
@@ -154,7 +155,7 @@ func TestServerCannotSwapTheKey(t *testing.T) {
 		"all gone":    func(x *company) { x.docs = nil },
 		"by a stranger": func(x *company) {
 			ch := x.chain(Pin{})
-			s, _, err := Make(x.id, evil, ch.Last(), X{}, time.Now())
+			s, _, err := Make(x.id, evil, ch.Last(), Device{}, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +164,7 @@ func TestServerCannotSwapTheKey(t *testing.T) {
 		"by one who was made known by a stranger": func(x *company) {
 			x.give(2, k, evil, evil.Key(), X(evil.X.PublicKey().Bytes()))
 			ch := x.chain(Pin{})
-			s, _, err := Make(x.id, evil, ch.Last(), X{}, time.Now())
+			s, _, err := Make(x.id, evil, ch.Last(), Device{}, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +203,7 @@ func TestServerCannotSwapTheKey(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	c := &company{t: f, id: grant.ID{1}}
 	a := console(f)
-	c.make(a, X{})
+	c.make(a, Device{})
 	f.Add(c.docs[0].Body, c.docs[0].Sig, c.wraps[0].Body, c.wraps[0].Sig)
 	f.Fuzz(func(t *testing.T, d, ds, w, ws []byte) {
 		ch, err := Parse(c.id, []grant.Signed{{Body: d, Sig: ds}}, []grant.Signed{{Body: w, Sig: ws}}, Pin{})

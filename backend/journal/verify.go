@@ -29,6 +29,9 @@ const (
 	HostKnowsMore Kind = "host_knows_more"
 	// Tampered: the entries are not what was written (Verdict.Bad).
 	Tampered Kind = "tampered"
+	// Deleted: the record is not kept any more, by the company's rule. Check never
+	// says so.
+	Deleted Kind = "deleted"
 )
 
 // Objection is an entry that the host contradicts.

@@ -23,6 +23,17 @@ type (
 	HistoryWrap = protocol.HistoryWrap
 )
 
+// MaxHistoryMonths is the longest that a company may keep its history, unless for
+// good.
+const MaxHistoryMonths = protocol.MaxHistoryMonths
+
+// Why a generation was made or passed on.
+const (
+	HistoryDuty     = protocol.HistoryDuty
+	HistoryRecovery = protocol.HistoryRecovery
+	HistoryRenewed  = protocol.HistoryRenewed
+)
+
 // HistoryKeys asks for the company's history key, for whom it is wrapped, and
 // for the consoles of the company's leads. Nothing of the answer is to be
 // believed before historykey.Parse.
@@ -39,13 +50,19 @@ func (c *Client) RegisterDevice(ctx context.Context, device grant.Signed) error 
 
 // AddHistoryKey brings a new generation, number gen, with its wraps. Conflict:
 // somebody was faster; ask for the keys again.
-func (c *Client) AddHistoryKey(ctx context.Context, gen int, doc grant.Signed, wraps []HistoryWrap) error {
-	return c.out(ctx, "history.key", http.MethodPost, "/history/keys?gen="+strconv.Itoa(gen), protocol.HistoryGen{Doc: &doc, Wraps: wraps}, nil)
+func (c *Client) AddHistoryKey(ctx context.Context, gen int, doc grant.Signed, wraps []HistoryWrap, why string) error {
+	return c.out(ctx, "history.key", http.MethodPost, "/history/keys?gen="+strconv.Itoa(gen), protocol.HistoryGen{Doc: &doc, Wraps: wraps, Why: why}, nil)
 }
 
-// AddHistoryWraps passes generations on.
-func (c *Client) AddHistoryWraps(ctx context.Context, wraps []HistoryWrap) error {
-	return c.out(ctx, "history.wraps", http.MethodPost, "/history/wraps", protocol.HistoryGen{Wraps: wraps}, nil)
+// AddHistoryWraps passes generations on. Why is for the audit.
+func (c *Client) AddHistoryWraps(ctx context.Context, wraps []HistoryWrap, why string) error {
+	return c.out(ctx, "history.wraps", http.MethodPost, "/history/wraps", protocol.HistoryGen{Wraps: wraps, Why: why}, nil)
+}
+
+// AcceptHistoryKey tells the company's other consoles, and the audit, that this
+// one goes on with a key that does not follow from the one before.
+func (c *Client) AcceptHistoryKey(ctx context.Context, accept grant.Signed, gen int, fingerprint string) error {
+	return c.out(ctx, "history.accept", http.MethodPost, "/history/accept", protocol.HistoryAccept{Accept: accept, Gen: gen, Fingerprint: fingerprint}, nil)
 }
 
 // UploadHistory brings items of one of this person's sessions. What the server

@@ -200,6 +200,9 @@ func adopt(ctx context.Context, tx *sql.Tx, e *journal.Entry, sent int) error {
 // aside.
 func (s *Store) PutRemote(ctx context.Context, id grant.ID, doc *Row, entries []journal.Entry) error {
 	err := s.tx(ctx, func(tx *sql.Tx) error {
+		if gone, err := isPruned(ctx, tx, id); err != nil || gone {
+			return err // it is not kept any more, also if the server still is to delete it
+		}
 		if doc != nil {
 			if err := putDoc(ctx, tx, *doc); err != nil {
 				return err
@@ -334,7 +337,7 @@ func (s *Store) unsent(ctx context.Context, now time.Time, wait time.Duration, s
 	// Nobody signs any more what comes after the end.
 	const due = "(sent < 2 AND json_array_length(signatures) > 1 OR sent = 0 AND (at < ? OR session IN (SELECT id FROM session WHERE state IN ('ended', 'removed', 'unconfirmed'))))"
 	before := now.Add(-wait).UnixMicro()
-	rs, err := s.db.QueryContext(ctx, `SELECT id FROM session WHERE origin = 'here' AND (sent IS NULL OR id IN (SELECT session FROM entry WHERE `+due+` AND sent < 2)) ORDER BY created LIMIT ?`, before, sessions)
+	rs, err := s.db.QueryContext(ctx, `SELECT id FROM session WHERE origin = 'here' AND pruned IS NULL AND (sent IS NULL OR id IN (SELECT session FROM entry WHERE `+due+` AND sent < 2)) ORDER BY created LIMIT ?`, before, sessions)
 	if err != nil {
 		return nil, err
 	}

@@ -163,6 +163,7 @@ type Row struct {
 	ConsoleKey grant.Key
 	HostKey    grant.Key // zero until a host is pinned
 	FromServer bool      // a colleague's session that came from the server: to read, not to work on
+	Pruned     time.Time // when what is not kept any more was deleted (Prune); zero: it was not. Save ignores it
 
 	// Mark and Has are of a row that List returned; Save ignores them.
 	Mark string // its place in the order asked for: Query.After
@@ -235,13 +236,17 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
 }
 
 // columns are what scan reads, of a session s.
-const columns = "s.doc, s.head_seq, s.head_hash, s.console_key, s.host_key, s.origin = 'server'"
+const columns = "s.doc, s.head_seq, s.head_hash, s.console_key, s.host_key, s.origin = 'server', s.pruned"
 
 func scan(rs *sql.Rows, r *Row, more ...any) error {
 	var doc string
 	var hash, ck, hk []byte
-	if err := rs.Scan(append([]any{&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer}, more...)...); err != nil {
+	var pruned sql.NullInt64
+	if err := rs.Scan(append([]any{&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer, &pruned}, more...)...); err != nil {
 		return err
+	}
+	if pruned.Valid {
+		r.Pruned = time.UnixMicro(pruned.Int64).UTC()
 	}
 	if err := json.Unmarshal([]byte(doc), &r.Session); err != nil {
 		return fault.Wrap(err, fault.Corrupt, "store.read", "A stored session cannot be read.", "Put back a copy of the file with your sessions.")

@@ -15,6 +15,7 @@ func (a *API) history() {
 	a.mux.Handle("GET "+b+"/keys", a.console(a.historyKeys))
 	a.mux.Handle("POST "+b+"/keys", a.console(a.historyAdd))
 	a.mux.Handle("POST "+b+"/wraps", a.console(a.historyAdd))
+	a.mux.Handle("POST "+b+"/accept", a.console(a.historyAccept))
 	a.mux.Handle("POST "+b+"/records", a.console(a.historyUpload))
 	a.mux.Handle("GET "+b+"/records", a.console(a.historyDownload))
 }
@@ -46,6 +47,14 @@ func (a *API) historyAdd(w http.ResponseWriter, r *request) {
 		}
 	}
 	a.answer(w, nothing{}, a.cfg.Directory.AddHistoryKey(r.Context(), r.auth, gen, in))
+}
+
+func (a *API) historyAccept(w http.ResponseWriter, r *request) {
+	var in protocol.HistoryAccept
+	if !a.read(w, r, &in) {
+		return
+	}
+	a.answer(w, nothing{}, a.cfg.Directory.AcceptHistoryKey(r.Context(), r.auth, in))
 }
 
 func (a *API) historyUpload(w http.ResponseWriter, r *request) {

@@ -22,7 +22,7 @@ func (d *Directory) policyOf(ctx context.Context, c store.Company) (protocol.Com
 	contacts, err := d.contacts(ctx, c.ID)
 	return protocol.Company{
 		Contacts: contacts, Name: c.Name, MaxSessions: c.MaxSessions, MaxPerProfile: c.MaxPerProfile, Rights: c.Rights, Offered: Offered,
-		TOTP: totpPolicy(c), Mail: mailPolicy(c), Used: used,
+		TOTP: totpPolicy(c), Mail: mailPolicy(c), HistoryMonths: c.Policy.HistoryMonths, Used: used,
 	}, stored("company.get", err)
 }
 
@@ -73,6 +73,12 @@ func (d *Directory) SetCompany(ctx context.Context, a store.Auth, in protocol.Se
 				return store.Change{}, fault.New(fault.Invalid, op, "This number of sessions cannot be allowed.", "Use 1 to 64.")
 			}
 			note(detail, n.name, n.field, *n.to)
+		}
+		if n := in.HistoryMonths; n != nil {
+			if *n < 0 || *n > protocol.MaxHistoryMonths {
+				return store.Change{}, fault.New(fault.Invalid, op, "The history cannot be kept for this number of months.", "Use 1 to 240, or 0 to keep it.")
+			}
+			note(detail, "history_months", &c.Policy.HistoryMonths, *n)
 		}
 		if in.Rights != nil {
 			if err := rights(op, *in.Rights); err != nil {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -24,6 +25,7 @@ func (d *Directory) SetDevice(ctx context.Context, a store.Auth, device grant.Si
 // key. The server cannot check any of it.
 func (d *Directory) HistoryKeys(ctx context.Context, a store.Auth) (protocol.HistoryKeys, error) {
 	k, err := d.cfg.Store.HistoryKeys(ctx, a.Profile.Company.ID)
+	k.Months = a.Profile.Company.Policy.HistoryMonths
 	return k, stored("history.keys", err)
 }
 
@@ -43,14 +45,63 @@ func (d *Directory) AddHistoryKey(ctx context.Context, a store.Auth, gen int, in
 			return bad
 		}
 	}
+	kind, ok := map[[2]string]string{
+		{"key", protocol.HistoryDuty}: "history.key", {"key", protocol.HistoryRecovery}: "history.recovery_made", {"key", protocol.HistoryRenewed}: "history.renewed",
+		{"wraps", protocol.HistoryDuty}: "history.passed_on", {"wraps", protocol.HistoryRecovery}: "history.recovered",
+	}[[2]string{what(in.Doc != nil), in.Why}]
+	if !ok {
+		return bad
+	}
 	by, company, now := store.Actor{Kind: "console", ID: a.Console.ID.String()}, a.Profile.Company.ID, d.Now()
 	if in.Doc == nil {
-		return stored(op, d.cfg.Store.AddHistoryWraps(ctx, company, in.Wraps, a.Console.Key, by, now))
+		return stored(op, d.cfg.Store.AddHistoryWraps(ctx, company, in.Wraps, a.Console.Key, kind, by, now))
 	}
 	if len(in.Doc.Body) > 2048 || len(in.Doc.Sig) != 64 {
 		return bad
 	}
-	return stored(op, d.cfg.Store.AddHistoryKey(ctx, company, gen, *in.Doc, in.Wraps, a.Console.Key, by, now))
+	return stored(op, d.cfg.Store.AddHistoryKey(ctx, company, gen, *in.Doc, in.Wraps, a.Console.Key, kind, by, now))
+}
+
+func what(doc bool) string {
+	if doc {
+		return "key"
+	}
+	return "wraps"
+}
+
+// AcceptHistoryKey stores that somebody goes on with a key that does not follow
+// from the one before. Whether that says anything to others their consoles
+// decide.
+func (d *Directory) AcceptHistoryKey(ctx context.Context, a store.Auth, in protocol.HistoryAccept) error {
+	const op = "history.accept"
+	if len(in.Accept.Body) > 1024 || len(in.Accept.Sig) != 64 || in.Gen < 1 || in.Gen > 1000 || !fingerprint.MatchString(in.Fingerprint) {
+		return fault.New(fault.Invalid, op, "The history key cannot be stored like this.", "Update Daypass.")
+	}
+	return stored(op, d.cfg.Store.AcceptHistoryKey(ctx, a.Profile.Company.ID, a.Console.Key, in, actor(a), d.Now()))
+}
+
+var fingerprint = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$`)
+
+// PruneHistory deletes what companies do not keep any more, by their policy.
+func (d *Directory) PruneHistory(ctx context.Context) error {
+	list, err := d.cfg.Store.Companies(ctx)
+	if err != nil {
+		return stored("history.prune", err)
+	}
+	now := d.Now()
+	for _, c := range list {
+		if c.Policy.HistoryMonths == 0 {
+			continue
+		}
+		n, err := d.cfg.Store.PruneHistory(ctx, c.ID, now.AddDate(0, -c.Policy.HistoryMonths, 0), now)
+		if err != nil {
+			return stored("history.prune", err)
+		}
+		if n > 0 {
+			d.cfg.Log.Info("history deleted by the company's policy", "company", c.ID, "sessions", n)
+		}
+	}
+	return nil
 }
 
 // PutHistory takes items of one of the person's own sessions, also after it has

@@ -198,6 +198,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"GET", "/keys", "/history/keys", nil, everybody, "", ""},
 		{"POST", "/keys", "/history/keys", protocol.HistoryGen{}, "lead other", fault.Denied, ""},
 		{"POST", "/wraps", "/history/wraps", protocol.HistoryGen{}, "lead other", fault.Denied, ""},
+		{"POST", "/accept", "/history/accept", protocol.HistoryAccept{Accept: fact.Fact, Gen: 1, Fingerprint: "0123-4567-89AB-CDEF"}, everybody, "", ""},
 		{"POST", "/records", "/history/records", protocol.HistoryUpload{}, "", fault.Invalid, ""},
 		{"GET", "/records", "/history/records?after=0", nil, "lead other", fault.Denied, ""},
 		// What somebody who must set up a second factor may do, too.

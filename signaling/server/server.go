@@ -485,10 +485,17 @@ func (s *Server) invitation(ctx context.Context, id grant.ID) (page.Invitation, 
 	return in, nil
 }
 
-// sweep ends what time ends, and signs where the audit chain stands.
+// sweep ends what time ends, signs where the audit chain stands, and deletes the
+// history that companies do not keep.
 func (s *Server) sweep(ctx context.Context) {
 	checkpoint := time.NewTicker(time.Hour)
 	defer checkpoint.Stop()
+	prune := func() {
+		if err := s.dir.PruneHistory(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("deleting old history failed; it is tried again in an hour", "error", err)
+		}
+	}
+	prune()
 	for {
 		wait, err := s.dir.Sweep(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -505,6 +512,7 @@ func (s *Server) sweep(ctx context.Context) {
 			if err := s.dir.Checkpoint(ctx); err != nil {
 				s.log.Error("no checkpoint of the audit chain", "error", err)
 			}
+			prune()
 		}
 		t.Stop()
 	}

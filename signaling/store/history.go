@@ -15,10 +15,14 @@ type HistoryStore interface {
 	// HistoryKeys returns a company's generations, wraps, and the consoles of its
 	// leads with those that somebody's wrap is for.
 	HistoryKeys(ctx context.Context, company grant.ID) (protocol.HistoryKeys, error)
-	// AddHistoryKey stores generation gen. ErrConflict: it is not the next.
-	AddHistoryKey(ctx context.Context, company grant.ID, gen int, doc grant.Signed, wraps []protocol.HistoryWrap, maker grant.Key, by Actor, now time.Time) error
+	// AddHistoryKey stores generation gen; the audit gets an entry of that kind.
+	// ErrConflict: it is not the next.
+	AddHistoryKey(ctx context.Context, company grant.ID, gen int, doc grant.Signed, wraps []protocol.HistoryWrap, maker grant.Key, kind string, by Actor, now time.Time) error
 	// AddHistoryWraps stores wraps; those that are there stay.
-	AddHistoryWraps(ctx context.Context, company grant.ID, wraps []protocol.HistoryWrap, maker grant.Key, by Actor, now time.Time) error
+	AddHistoryWraps(ctx context.Context, company grant.ID, wraps []protocol.HistoryWrap, maker grant.Key, kind string, by Actor, now time.Time) error
+	// AcceptHistoryKey stores a console's latest word about a key that does not
+	// follow from the one before.
+	AcceptHistoryKey(ctx context.Context, company grant.ID, console grant.Key, in protocol.HistoryAccept, by Actor, now time.Time) error
 	// PutHistory stores items of one session. Those that are there stay, unless
 	// the new ones are signed by the host and the old ones are not. ErrFull: there
 	// are too many different entries in one place.

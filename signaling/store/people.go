@@ -20,6 +20,9 @@ var (
 type Policy struct {
 	TOTP string `json:"totp,omitempty"` // protocol.TOTP…; empty: leads
 	Mail string `json:"mail,omitempty"` // protocol.Mail…; empty: console
+	// HistoryMonths is how long the history is kept after a session's end; 0: for
+	// good.
+	HistoryMonths int `json:"history_months,omitempty"`
 }
 
 // Change is what to do besides storing what was changed, and what to write to

@@ -15,6 +15,8 @@ const (
 	MaxHistorySeq   = 20_000    // of an entry
 	MaxHistoryFork  = 4         // different entries in one place of a record
 	MaxHistoryWraps = 64        // wraps of one request
+
+	MaxHistoryMonths = 240 // that a company may keep its history, unless for good
 )
 
 // HistoryItem is one entry of a session's record, or (Seq 0) the session's
@@ -60,6 +62,24 @@ type HistoryKeys struct {
 	Docs     []grant.Signed   `json:"docs"`
 	Wraps    []grant.Signed   `json:"wraps"`
 	Consoles []HistoryConsole `json:"consoles"`
+	Accepts  []grant.Signed   `json:"accepts"` // the latest historykey.Accept of each console that made one
+	Months   int              `json:"months"`  // how long the company keeps its history after a session's end; 0: for good
+}
+
+// Why a generation was made or passed on, for the audit.
+const (
+	HistoryDuty     = ""         // a lead's console did what it does by itself
+	HistoryRecovery = "recovery" // a recovery key was made, or was used
+	HistoryRenewed  = "renewed"  // nobody had the key any more, and a lead began anew
+)
+
+// HistoryAccept is the body of POST Base/history/accept: a person goes on with a
+// key that does not follow from the one before. The server takes Gen and
+// Fingerprint as they are, for the audit.
+type HistoryAccept struct {
+	Accept      grant.Signed `json:"accept"`
+	Gen         int          `json:"gen"`
+	Fingerprint string       `json:"fingerprint"`
 }
 
 // HistoryGen is the body of POST Base/history/keys (Doc: a new generation) and
@@ -67,12 +87,13 @@ type HistoryKeys struct {
 type HistoryGen struct {
 	Doc   *grant.Signed `json:"doc,omitempty"`
 	Wraps []HistoryWrap `json:"wraps"`
+	Why   string        `json:"why,omitempty"` // HistoryDuty, …
 }
 
 // HistoryWrap is a wrap and where it belongs, which the server cannot read out of
 // it.
 type HistoryWrap struct {
 	Gen  int          `json:"gen"`
-	To   grant.Key    `json:"to"` // zero: the recovery key
+	To   grant.Key    `json:"to"` // a console's key, or a recovery key's
 	Wrap grant.Signed `json:"wrap"`
 }

@@ -206,6 +206,7 @@ type Company struct {
 	Offered       grant.Rights `json:"offered"`         // what this server's version can do; read only
 	TOTP          string       `json:"totp"`            // TOTPLeads or TOTPEveryone
 	Mail          string       `json:"mail"`            // MailConsole or MailServer
+	HistoryMonths int          `json:"history_months"`  // how long the history is kept after a session's end, 0 (for good) .. MaxHistoryMonths
 	Used          int          `json:"used"`            // places taken now; read only
 	Contacts      []Contact    `json:"contacts"`        // by name, MaxContacts at most; read only
 }
@@ -219,6 +220,7 @@ type SetCompany struct {
 	Rights        *grant.Rights `json:"rights,omitempty"`
 	TOTP          *string       `json:"totp,omitempty"`
 	Mail          *string       `json:"mail,omitempty"`
+	HistoryMonths *int          `json:"history_months,omitempty"`
 }
 
 // SessionFilter is the query of GET Base/company/sessions. Zero fields do not

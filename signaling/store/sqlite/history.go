@@ -27,7 +27,7 @@ func (s *Store) SetDevice(ctx context.Context, console grant.ID, device grant.Si
 
 // HistoryKeys returns a company's generations, wraps and leads' consoles.
 func (s *Store) HistoryKeys(ctx context.Context, company grant.ID) (protocol.HistoryKeys, error) {
-	out := protocol.HistoryKeys{Company: company, Docs: []grant.Signed{}, Wraps: []grant.Signed{}, Consoles: []protocol.HistoryConsole{}}
+	out := protocol.HistoryKeys{Company: company, Docs: []grant.Signed{}, Wraps: []grant.Signed{}, Consoles: []protocol.HistoryConsole{}, Accepts: []grant.Signed{}}
 	signed := func(into *[]grant.Signed, query string) error {
 		rows, err := s.r.QueryContext(ctx, query, company[:])
 		if err != nil {
@@ -51,6 +51,9 @@ func (s *Store) HistoryKeys(ctx context.Context, company grant.ID) (protocol.His
 		return out, err
 	}
 	if err := signed(&out.Wraps, "SELECT wrap FROM history_wraps WHERE company_id = ? ORDER BY gen, to_key, by_key"); err != nil {
+		return out, err
+	}
+	if err := signed(&out.Accepts, "SELECT accept FROM history_accepts WHERE company_id = ? ORDER BY by_key"); err != nil {
 		return out, err
 	}
 	rows, err := s.r.QueryContext(ctx, `SELECT c.key, c.name, p.name, max(r.role IS NOT NULL AND p.disabled = 0 AND EXISTS (SELECT 1 FROM families f WHERE f.console_id = c.id AND f.revoked_at IS NULL)), d.device
@@ -82,7 +85,7 @@ func (s *Store) HistoryKeys(ctx context.Context, company grant.ID) (protocol.His
 }
 
 // AddHistoryKey stores the next generation.
-func (s *Store) AddHistoryKey(ctx context.Context, company grant.ID, gen int, doc grant.Signed, wraps []protocol.HistoryWrap, maker grant.Key, by store.Actor, now time.Time) error {
+func (s *Store) AddHistoryKey(ctx context.Context, company grant.ID, gen int, doc grant.Signed, wraps []protocol.HistoryWrap, maker grant.Key, kind string, by store.Actor, now time.Time) error {
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return err
@@ -101,17 +104,31 @@ func (s *Store) AddHistoryKey(ctx context.Context, company grant.ID, gen int, do
 		if err := putWraps(ctx, tx, company, wraps, maker); err != nil {
 			return err
 		}
-		return audit(ctx, tx, now, company, grant.ID{}, by, "history.key", map[string]any{"gen": gen})
+		return audit(ctx, tx, now, company, grant.ID{}, by, kind, map[string]any{"gen": gen})
 	})
 }
 
 // AddHistoryWraps stores wraps.
-func (s *Store) AddHistoryWraps(ctx context.Context, company grant.ID, wraps []protocol.HistoryWrap, maker grant.Key, by store.Actor, now time.Time) error {
+func (s *Store) AddHistoryWraps(ctx context.Context, company grant.ID, wraps []protocol.HistoryWrap, maker grant.Key, kind string, by store.Actor, now time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		if err := putWraps(ctx, tx, company, wraps, maker); err != nil {
 			return err
 		}
-		return audit(ctx, tx, now, company, grant.ID{}, by, "history.passed_on", map[string]any{"count": len(wraps)})
+		return audit(ctx, tx, now, company, grant.ID{}, by, kind, map[string]any{"count": len(wraps)})
+	})
+}
+
+// AcceptHistoryKey stores a console's latest word about a key.
+func (s *Store) AcceptHistoryKey(ctx context.Context, company grant.ID, console grant.Key, in protocol.HistoryAccept, by store.Actor, now time.Time) error {
+	b, err := json.Marshal(in.Accept)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO history_accepts (company_id, by_key, accept) VALUES (?,?,?) ON CONFLICT (company_id, by_key) DO UPDATE SET accept = excluded.accept", company[:], console[:], string(b)); err != nil {
+			return err
+		}
+		return audit(ctx, tx, now, company, grant.ID{}, by, "history.accepted", map[string]any{"gen": in.Gen, "fingerprint": in.Fingerprint})
 	})
 }
 

@@ -87,7 +87,7 @@ func TestHistoryKeysComeOneAfterTheOther(t *testing.T) {
 	doc := grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}
 	wraps := []protocol.HistoryWrap{{Gen: 1, To: grant.Key{1}, Wrap: doc}}
 	add := func(gen int) error {
-		return s.AddHistoryKey(ctx, company, gen, doc, wraps, grant.Key{9}, by, time.Now())
+		return s.AddHistoryKey(ctx, company, gen, doc, wraps, grant.Key{9}, "history.key", by, time.Now())
 	}
 	if err := add(2); !errors.Is(err, store.ErrConflict) {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestHistoryKeysComeOneAfterTheOther(t *testing.T) {
 	if err := add(1); !errors.Is(err, store.ErrConflict) {
 		t.Fatal("a generation was replaced", err)
 	}
-	if err := s.AddHistoryWraps(ctx, company, wraps, grant.Key{9}, by, time.Now()); err != nil {
+	if err := s.AddHistoryWraps(ctx, company, wraps, grant.Key{9}, "history.key", by, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	k, err := s.HistoryKeys(ctx, company)

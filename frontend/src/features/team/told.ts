@@ -20,7 +20,7 @@ function plain(value: unknown, word = (one: string): string => one): string {
 }
 
 /** Fields worth a word beside the kind, in the order in which they are told. */
-const FIELDS = ['name', 'email', 'max_sessions', 'max_per_profile', 'totp', 'mail', 'left', 'from']
+const FIELDS = ['name', 'email', 'max_sessions', 'max_per_profile', 'totp', 'mail', 'history_months', 'fingerprint', 'left', 'from']
 
 export function told(row: AuditRow, t: Catalogue): { what: string; more: string } {
   const detail = read(row.detail)

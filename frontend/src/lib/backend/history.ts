@@ -37,6 +37,8 @@ export interface HistoryRow {
   startedAt?: number
   endedAt?: number
   endedBy?: string
+  /** The record is not kept any more, by the company's rule. */
+  deletedAt?: number
 }
 
 export interface HistoryPage {
@@ -138,6 +140,12 @@ export interface HistoryKey {
   generation: number
   made: number
   maker: string
+  /** Fingerprint of what this computer believes. */
+  known: string
+  /** With "changed": what the server has instead; '' and 0: nothing that could be believed. */
+  claimed: string
+  claimedGen: number
+  claimedBy: string
   lead: boolean
   recovery: boolean
   holders: { person: string; name: string; this: boolean; has: boolean; lead: boolean }[]
@@ -146,6 +154,10 @@ export interface HistoryKey {
   /** Of a download that runs; total 0: none does. */
   done: number
   total: number
+  /** How long the company keeps its history; 0: for good. */
+  months: number
+  /** From then on that counts here, which is shorter than before; 0: it does. */
+  shorter: number
   fault: Fault | null
 }
 
@@ -153,6 +165,13 @@ export interface HistoryBackend {
   key(): Promise<HistoryKey>
   /** Brings it up to date now, not at the next minute. */
   sync(): Promise<void>
+  /** Makes a recovery key and returns what is to be printed. It counts from keepRecovery on. */
+  newRecovery(): Promise<string>
+  keepRecovery(): Promise<void>
+  dropRecovery(): Promise<void>
+  useRecovery(words: string): Promise<void>
+  renewKey(): Promise<void>
+  acceptKey(fingerprint: string): Promise<void>
   list(query: HistoryQuery): Promise<HistoryPage>
   /** Where each page of query.limit rows after the first begins. */
   marks(query: HistoryQuery): Promise<string[]>

@@ -131,6 +131,12 @@ function backend(): Backend {
       cancelExport: () => call('History', 'CancelExport'),
       key: async () => lists(await call('History', 'Key')),
       sync: () => call('History', 'Sync'),
+      newRecovery: () => call('History', 'NewRecovery'),
+      keepRecovery: () => call('History', 'KeepRecovery'),
+      dropRecovery: () => call('History', 'DropRecovery'),
+      useRecovery: (words) => call('History', 'UseRecovery', words),
+      renewKey: () => call('History', 'RenewKey'),
+      acceptKey: (fingerprint) => call('History', 'AcceptKey', fingerprint),
       checkReceipt: async (dialog) => lists(await call('History', 'CheckReceipt', dialog)),
     },
     team: {

@@ -330,6 +330,8 @@ export interface Policy {
   offered: string[]
   totp: 'leads' | 'everyone'
   mail: 'console' | 'server'
+  /** How long the history is kept after a session's end; 0: for good. */
+  months: number
   used: number
 }
 

@@ -1,3 +1,4 @@
+import { historyKey } from './key.de'
 import type { Catalogue } from './en'
 import { people } from './people.de'
 
@@ -432,26 +433,9 @@ export const de: Catalogue = {
   },
   history: {
     title: 'Verlauf',
-    key: {
-      states: {
-        off: 'Der Server wurde noch nicht nach dem Verlauf der Firma gefragt.',
-        none: 'Es gibt noch keinen Schlüssel zum Verlauf der Firma. Der Computer der ersten Teamleitung erzeugt ihn.',
-        ready: 'Der Verlauf der Firma ist hier auf dem neuesten Stand.',
-        waiting: 'Der Schlüssel zum Verlauf der Firma fehlt hier noch. Er kommt von selbst, sobald der Computer einer anderen Teamleitung online ist.',
-        changed: 'Der Schlüssel zum Verlauf der Firma wurde von jemandem geändert, der nicht bekannt ist.',
-        lost: 'Es gibt niemanden mehr, der den Schlüssel zum Verlauf der Firma weitergeben könnte.',
-      },
-      explain: 'Namen, Texte und Dateien aller Sitzungen liegen so auf dem Server, dass nur die Computer der Teamleitungen sie lesen können.',
-      generation: (n, at, who) => `Schlüssel Nummer ${n}, erzeugt am ${new Date(at).toLocaleDateString('de')}${who ? ` von ${who}` : ''}`,
-      loading: (done, all) => `Der Verlauf der Firma wird geholt: ${done.toLocaleString('de')} von ${all.toLocaleString('de')}`,
-      unsent: (n) => `${n.toLocaleString('de')} ${plural(n, 'Sitzung wartet', 'Sitzungen warten')} auf die Übertragung in den Verlauf der Firma.`,
-      this: 'dieser Computer',
-      has: 'hat den Schlüssel',
-      waits: 'wartet auf den Schlüssel',
-      left: 'ist nicht mehr dabei; der Schlüssel wird ersetzt',
-      lost: 'Was auf dem Server liegt, lässt sich nicht mehr öffnen. Jeder Computer hat noch die Sitzungen, die an ihm geführt wurden.',
-      sync: 'Jetzt aktualisieren',
-    },
+    key: historyKey,
+    deletedRow: 'Gelöscht, älter als Ihre Firma aufbewahrt',
+    deleted: 'Nach der Regel Ihrer Firma gelöscht',
     search: 'Namen, E-Mail, Fall, Computer, Notizen, Protokoll suchen',
     all: 'Alle',
     count: (n) => `${n.toLocaleString('de')} ${plural(n, 'Sitzung', 'Sitzungen')}`,

@@ -1,5 +1,6 @@
 // Every text of the console, in English. The type of this object is what a translation must fill.
 
+import { historyKey } from './key.en'
 import { people } from './people.en'
 
 const plural = (n: number, one: string, many: string): string => (n === 1 ? one : many)
@@ -433,26 +434,9 @@ export const en = {
   },
   history: {
     title: 'History',
-    key: {
-      states: {
-        off: 'The server was not asked for the company’s history yet.',
-        none: 'There is no key to the company’s history yet. The first lead’s computer makes it.',
-        ready: 'The company’s history is up to date here.',
-        waiting: 'Waiting for the key to the company’s history. It comes by itself as soon as another lead’s computer is online.',
-        changed: 'The key to the company’s history was changed by somebody who is not known.',
-        lost: 'Nobody is left who could pass on the key to the company’s history.',
-      },
-      explain: 'Names, texts and files of all sessions lie at the server so that only the computers of leads can read them.',
-      generation: (n: number, at: number, who: string) => `Key number ${n}, made ${new Date(at).toLocaleDateString('en-GB')}${who ? ` by ${who}` : ''}`,
-      loading: (done: number, all: number) => `Fetching the company’s history: ${done.toLocaleString('en')} of ${all.toLocaleString('en')}`,
-      unsent: (n: number) => `${n.toLocaleString('en')} ${plural(n, 'session waits', 'sessions wait')} to be sent to the company’s history.`,
-      this: 'this computer',
-      has: 'has the key',
-      waits: 'waits for the key',
-      left: 'has left; the key is being replaced',
-      lost: 'What lies at the server cannot be opened any more. Each computer still has the sessions that were done at it.',
-      sync: 'Bring up to date now',
-    },
+    key: historyKey,
+    deletedRow: 'Deleted, older than your company keeps',
+    deleted: 'Deleted by your company’s rule',
     search: 'Search names, e-mail, case, computer, notes, record',
     all: 'All',
     count: (n: number) => `${n.toLocaleString('en')} ${plural(n, 'session', 'sessions')}`,

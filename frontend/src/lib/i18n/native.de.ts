@@ -3,10 +3,12 @@ import { mailPatterns, mailSentences } from './native.mail.de'
 // What the native side and the server say, sentence by sentence, in German. The English sentence is the key, so that
 // a text nobody has translated yet is shown as it came, and native.test.ts finds keys that the programs do not say any more.
 
+import { aboutHistory, historyPatterns } from './native.history.de'
 import { aboutPeople } from './native.people.de'
 
 export const sentences: Record<string, string> = {
   ...aboutPeople,
+  ...aboutHistory,
   // the history: notes, tags, exports, receipts
   'The note is too long.': 'Die Notiz ist zu lang.',
   'Nobody is signed in whose note this would be.': 'Niemand ist angemeldet, dessen Notiz das wäre.',
@@ -403,6 +405,7 @@ const notUsed: Record<string, string> = {
 
 export const patterns: [RegExp, (...found: string[]) => string][] = [
   ...mailPatterns,
+  ...historyPatterns,
   [/^Session prepared for (.*)\.$/, (who) => `Sitzung vorbereitet für ${who}.`],
   [/^Invitation sent to (.*)\.$/, (who) => `Einladung an ${who} gesendet.`],
   [/^Invitation for (.*) opened in the mail program\.$/, (who) => `Einladung für ${who} im Mailprogramm geöffnet.`],

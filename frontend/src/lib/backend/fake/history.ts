@@ -1,6 +1,6 @@
 // The scripted history: 64 sessions, or as many as the scenario says, made from their number so that each is always the same.
 import { BackendError } from '../backend'
-import type { ExportRequest, HistoryBackend, HistoryDetail, HistoryQuery, HistoryRow, Timeline } from '../history'
+import type { ExportRequest, HistoryBackend, HistoryDetail, HistoryKey, HistoryQuery, HistoryRow, Timeline } from '../history'
 import type { SessionState } from '../types'
 import { fault } from './scenarios'
 
@@ -37,10 +37,57 @@ function row(i: number): HistoryRow {
 const lasted = (r: HistoryRow): number => (r.startedAt && r.endedAt ? r.endedAt - r.startedAt : 0)
 const sizes: Record<string, number> = { empty: 0, three: 3, huge: 100_000 }
 
+/** The key to the company's history, as one lead's computer sees it. */
+export function fakeKey(scene: string): HistoryKey {
+  const ready: HistoryKey = {
+    state: 'ready',
+    generation: 2,
+    made: start - 2 * HOUR,
+    maker: 'Mia Roth',
+    known: '0KX4-T9M2-VQ7H-ZC8R',
+    claimed: '',
+    claimedGen: 0,
+    claimedBy: '',
+    lead: true,
+    recovery: false,
+    holders: [
+      { person: 'Mia Roth', name: 'desk-mia', this: true, has: true, lead: true },
+      { person: 'Jonas Beck', name: 'laptop-jonas', this: false, has: false, lead: true },
+    ],
+    unsent: 0,
+    done: 0,
+    total: 0,
+    months: 0,
+    shorter: 0,
+    fault: null,
+  }
+  if (scene === 'key-lost') return { ...ready, state: 'lost', recovery: true, holders: [{ person: 'Mia Roth', name: 'desk-mia', this: true, has: false, lead: true }], months: 24 }
+  if (scene === 'key-changed')
+    return {
+      ...ready,
+      state: 'changed',
+      lead: false,
+      holders: [],
+      claimed: '7HCZ-8RJW-NB3F-S61G',
+      claimedGen: 3,
+      claimedBy: 'Jonas Beck',
+      fault: {
+        kind: 'hostile',
+        op: 'history.key',
+        message: "The key to the company's history is not the one that this computer knew, and no lead who is known signed the change.",
+        hint: 'Nothing is sent to it. Call a lead and compare the fingerprint.',
+        details: '',
+      },
+    }
+  return ready
+}
+
 export function fakeHistory(ask: <T>(name: string, args: string, answer: () => T) => Promise<T>, scenario: () => string): HistoryBackend {
   const notes = new Map<string, { text: string; at: number }>()
   const tags = new Map<string, string[]>([['h0', ['escalated']], ['h3', ['printer', 'escalated']]])
   let all: HistoryRow[] | undefined
+  let seen: HistoryKey | undefined
+  const theKey = (): HistoryKey => (seen ??= fakeKey(scenario()))
   let running = false
   let cancelled = false
   let progress = { done: 0, all: 0 }
@@ -168,24 +215,17 @@ export function fakeHistory(ask: <T>(name: string, args: string, answer: () => T
       ask('history.cancelExport', '', () => {
         cancelled = true
       }),
-    key: () =>
-      ask('history.key', '', () => ({
-        state: 'ready' as const,
-        generation: 2,
-        made: start - 2 * HOUR,
-        maker: 'Mia Roth',
-        lead: true,
-        recovery: false,
-        holders: [
-          { person: 'Mia Roth', name: 'desk-mia', this: true, has: true, lead: true },
-          { person: 'Jonas Beck', name: 'laptop-jonas', this: false, has: false, lead: true },
-        ],
-        unsent: 0,
-        done: 0,
-        total: 0,
-        fault: null,
-      })),
+    key: () => ask('history.key', '', () => structuredClone(theKey())),
     sync: () => ask('history.sync', '', () => undefined),
+    newRecovery: () => ask('history.newRecovery', '', () => '0KX4T9M-2VQ7HZC-8RJWNB3-FS61GDP-5YAEK40-TQ9XVM2-7HCZ8RJ-WNB3FS6'),
+    keepRecovery: () =>
+      ask('history.keepRecovery', '', () => {
+        Object.assign(theKey(), { recovery: true, generation: theKey().generation + 1 })
+      }),
+    dropRecovery: () => ask('history.dropRecovery', '', () => undefined),
+    useRecovery: (words) => ask('history.useRecovery', String(words.length), () => void Object.assign(theKey(), { state: 'ready' as const })),
+    renewKey: () => ask('history.renewKey', '', () => void Object.assign(theKey(), { state: 'ready' as const, known: '7HCZ-8RJW-NB3F-S61G', generation: theKey().generation + 1 })),
+    acceptKey: (fingerprint) => ask('history.acceptKey', fingerprint, () => void Object.assign(theKey(), { state: 'ready' as const, known: fingerprint, claimed: '', fault: null })),
     checkReceipt: () =>
       ask('history.checkReceipt', '', () => ({
         chosen: true,

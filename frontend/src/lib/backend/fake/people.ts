@@ -87,7 +87,7 @@ export function crew(me: string): Crew {
       ['p3', [machine('c4', 'ines-mobile', 26 * HOUR)]],
       ['p4', [machine('c5', 'karl-pc', 3 * HOUR, { here: me === 'p4' })]],
     ]),
-    policy: { name: 'Contoso IT', perPerson: 1, perCompany: 5, rights: [...OFFERED], offered: [...OFFERED], totp: 'leads', mail: 'console', used: 4 },
+    policy: { name: 'Contoso IT', perPerson: 1, perCompany: 5, rights: [...OFFERED], offered: [...OFFERED], totp: 'leads', mail: 'console', months: 0, used: 4 },
     audit: Array.from({ length: 130 }, (_, i): AuditRow => {
       const [kind, actor, who, label, detail] = events[i % events.length]!
       return { seq: 1204 - i, at: Date.now() - i * 47 * MIN, kind, actorKind: 'console', actor, person: who, session: label ? '3KJ9' : '', label, detail: JSON.stringify(detail) }
