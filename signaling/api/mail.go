@@ -49,7 +49,7 @@ func (a *API) mail(w http.ResponseWriter, r *request) {
 		return
 	}
 	p := r.auth.Profile
-	err = a.cfg.Post.Send(r.Context(), postman.Letter{Session: id, ReplyTo: p.Email, Invitation: mail.Invitation{
+	err = a.cfg.Post.Send(r.Context(), postman.Letter{Session: id, By: r.auth.Profile.ID, ReplyTo: p.Email, Invitation: mail.Invitation{
 		Language: in.Language, To: to, Name: in.Name, Subject: in.Subject, Note: in.Note, Link: in.Link,
 		Technician: p.Name, Company: p.Company.Name, Expires: s.InviteExpires,
 	}})

@@ -27,6 +27,10 @@ import (
 // corrected and sent again, but no way to flood a mailbox.
 const PerSession = 10
 
+// PerHour is how many invitations one person has sent at most, over all sessions:
+// nobody calls so many customers, and it is no way to send other mail in bulk.
+const PerHour = 60
+
 // Patience is how long the mail server may take; it is below the time for which
 // a console waits for an answer.
 const Patience = 15 * time.Second
@@ -41,6 +45,7 @@ type Config struct {
 // Letter is an invitation to send. All texts are plain.
 type Letter struct {
 	Session    grant.ID
+	By         grant.ID // the technician
 	Invitation mail.Invitation
 	ReplyTo    string // the technician's address
 }
@@ -55,6 +60,8 @@ type Postman struct {
 	mu    sync.Mutex
 	count map[grant.ID]int
 	since time.Time
+	hour  map[grant.ID]int // by person
+	began time.Time        // of that hour
 }
 
 // New checks the configuration and reads the password. Faults: Invalid, and
@@ -70,7 +77,7 @@ func New(cfg Config, log *slog.Logger) (*Postman, error) {
 		f := fault.Of(err)
 		return nil, fault.New(fault.Invalid, "server.start", f.Message, "Check the options --smtp-….")
 	}
-	p := &Postman{cfg: cfg, log: log, now: time.Now, count: map[grant.ID]int{}}
+	p := &Postman{cfg: cfg, log: log, now: time.Now, count: map[grant.ID]int{}, hour: map[grant.ID]int{}}
 	if cfg.PasswordFile != "" {
 		b, err := os.ReadFile(cfg.PasswordFile)
 		if err != nil {
@@ -107,6 +114,9 @@ func (p *Postman) Send(ctx context.Context, l Letter) error {
 	if err != nil {
 		return err
 	}
+	if !p.inTime(l.By) {
+		return fault.New(fault.Limit, "mail.byserver", "The server has sent as many invitations for you as it does in an hour.", "Wait a while, or copy the link and send it yourself.")
+	}
 	if !p.mayStill(l.Session) {
 		return fault.New(fault.Limit, "mail.byserver", "The server has sent this invitation often enough.", "Copy the link and send it yourself, or start a new session.")
 	}
@@ -119,7 +129,7 @@ func (p *Postman) Send(ctx context.Context, l Letter) error {
 		p.log.Info("invitation sent", "session", l.Session)
 		return nil
 	}
-	return p.explain(l.Session, err)
+	return p.explain(l, err)
 }
 
 // mayStill counts the sendings of a session. Sessions live for two days at
@@ -135,8 +145,29 @@ func (p *Postman) mayStill(id grant.ID) bool {
 	return p.count[id] <= PerSession
 }
 
-func (p *Postman) explain(id grant.ID, err error) error {
-	f := fault.Of(err)
+// inTime counts the sendings of a person within an hour.
+func (p *Postman) inTime(who grant.ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := p.now(); now.Sub(p.began) > time.Hour {
+		clear(p.hour)
+		p.began = now
+	}
+	p.hour[who]++
+	return p.hour[who] <= PerHour
+}
+
+// without is a mail server's answer for the log: servers like to name the
+// recipient.
+func without(answer, to string) string {
+	if to == "" {
+		return answer
+	}
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(to)).ReplaceAllString(answer, "(recipient)")
+}
+
+func (p *Postman) explain(l Letter, err error) error {
+	f, id := fault.Of(err), l.Session
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -152,7 +183,7 @@ func (p *Postman) explain(id grant.ID, err error) error {
 		return fault.New(fault.Offline, "mail.byserver", "The server could not reach its mail server.", "Try again in a few minutes. Meanwhile you can copy the link and send it yourself.")
 	}
 	// The operator needs the mail server's own words; they hold no link.
-	p.log.Error("the operator's mail does not work", "session", id, "reason", f.Message, "answer", mail.Reply(err))
+	p.log.Error("the operator's mail does not work", "session", id, "reason", f.Message, "answer", without(mail.Reply(err), l.Invitation.To))
 	return fault.New(fault.Unsupported, "mail.byserver", "The server could not send the invitation: its own mail does not work.",
 		"Tell whoever runs the server; its log says why. Meanwhile you can copy the link and send it yourself.")
 }

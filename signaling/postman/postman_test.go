@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -186,12 +187,45 @@ func TestWhatTheOperatorsMailServerSays(t *testing.T) {
 	if !strings.Contains(out.text(), "Relay access denied") {
 		t.Error("the operator is not told why")
 	}
+	if strings.Contains(out.text(), "@example.com") || strings.Contains(out.text(), secret) {
+		t.Error("a recipient or a link is in the log")
+	}
 	// Not a way to fill a mailbox.
 	for range postman.PerSession {
 		err = c.SendInvitation(t.Context(), made.ID, letter(s, made.ID, "joerg@example.com"))
 	}
 	if fault.KindOf(err) != fault.Limit || len(x.Mails()) != postman.PerSession-5 {
 		t.Errorf("%d mails: %v", len(x.Mails()), err)
+	}
+}
+
+// A new session does not give a person another ten mails without end.
+func TestAPersonSendsOnlySoManyAnHour(t *testing.T) {
+	x, s, _, _ := office(t)
+	c, key := s.Console(t)
+	allow(t, c)
+	var err error
+	sent := 0
+	for range postman.PerHour/postman.PerSession + 1 {
+		made, cerr := c.CreateSession(t.Context(), rendezvous.NewSession{Subject: "Jörg", Language: "de"})
+		if cerr != nil {
+			t.Fatal(cerr)
+		}
+		for range postman.PerSession {
+			if err = c.SendInvitation(t.Context(), made.ID, letter(s, made.ID, "joerg@example.com")); err == nil {
+				sent++
+			}
+		}
+		end, cerr := grant.Sign(key, grant.ContextEnded, grant.Ended{Session: made.ID, By: grant.ByCancel, At: time.Now().UTC()})
+		if cerr == nil {
+			cerr = c.End(t.Context(), made.ID, end)
+		}
+		if cerr != nil {
+			t.Fatal(cerr)
+		}
+	}
+	if fault.KindOf(err) != fault.Limit || sent != postman.PerHour || len(x.Mails()) != sent {
+		t.Errorf("%d sent, %d came: %v", sent, len(x.Mails()), err)
 	}
 }
 

@@ -276,7 +276,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case "postfix":
 		return no(454, smtp.EnhancedCode{4, 7, 1}, "Relay access denied")
 	case "relay":
-		return no(554, smtp.EnhancedCode{5, 7, 1}, "Relay access denied")
+		return no(554, smtp.EnhancedCode{5, 7, 1}, "<"+to+">: Relay access denied") // as Postfix says it
 	case "later":
 		s.x.mu.Lock()
 		defer s.x.mu.Unlock()

@@ -70,6 +70,8 @@ export const mailSentences: Record<string, string> = {
   'Wait for the answer of the mail server.': 'Warten Sie auf die Antwort des Mailservers.',
   "The answer of the company's server did not come; nobody knows whether it sent the invitation.":
     'Die Antwort des Servers der Firma blieb aus; niemand weiß, ob er die Einladung gesendet hat.',
+  'The server has sent as many invitations for you as it does in an hour.': 'Der Server hat für Sie so viele Einladungen gesendet, wie er es in einer Stunde tut.',
+  'Wait a while, or copy the link and send it yourself.': 'Warten Sie eine Weile, oder kopieren Sie den Link und senden Sie ihn selbst.',
   'The server has sent this invitation often enough.': 'Der Server hat diese Einladung oft genug gesendet.',
   'Copy the link and send it yourself, or start a new session.': 'Kopieren Sie den Link und schicken Sie ihn selbst, oder beginnen Sie eine neue Sitzung.',
   'The server could not reach its mail server.': 'Der Server konnte seinen Mailserver nicht erreichen.',
