@@ -21,7 +21,7 @@ COLD := crypto/tls crypto/x509 crypto/ecdsa crypto/ecdh crypto/elliptic crypto/r
 	github.com/jezek/xgb/... github.com/kbinani/screenshot github.com/pion/dtls/v3/pkg/protocol/extension \
 	golang.org/x/net/dns/dnsmessage daypass/backend/grant daypass/backend/pairing/... \
 	daypass/backend/rendezvous daypass/hostsvc daypass/hostsvc/clip daypass/hostsvc/consent daypass/hostsvc/host daypass/hostsvc/input \
-	daypass/hostsvc/lease daypass/hostsvc/removal
+	daypass/hostsvc/lease daypass/hostsvc/removal daypass/backend/journal daypass/backend/receipt daypass/backend/seal daypass/hostsvc/rights daypass/hostsvc/service daypass/hostsvc/verify
 HOST := -trimpath $(COLD:%=-gcflags=%=-l) -ldflags "$(LDFLAGS) -funcalign=16"
 HOSTTAGS := nethttpomithttp2
 
