@@ -185,7 +185,7 @@ func (w *window) close() {
 // wait is for things that another process does: there is nothing to wait on.
 func (d *desk) wait(what string, f func() bool) {
 	d.t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(30 * time.Second)
 	for !f() {
 		if time.Now().After(end) {
 			d.t.Fatalf("waited for %s in vain", what)

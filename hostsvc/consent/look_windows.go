@@ -38,6 +38,16 @@ var dpiOf = func(h hwnd) int {
 	return max(96, int(call(procDeviceCaps, dc, 88))) // LOGPIXELSX
 }
 
+// highContrast is whether a high-contrast theme is on. Tests put another here.
+var highContrast = func() bool {
+	hc := struct {
+		size, flags uint32
+		scheme      uintptr
+	}{}
+	hc.size = uint32(unsafe.Sizeof(hc))
+	return call(procSystemParameters, 0x42, uintptr(hc.size), uintptr(unsafe.Pointer(&hc)), 0) != 0 && hc.flags&1 != 0
+}
+
 // newLook reads the system's settings. The caller must free it on its thread.
 func newLook(dpi int) *look {
 	a := &look{dpi: dpi, fonts: map[fontKey]uintptr{}, brushes: map[color.RGBA]uintptr{}, dc: call(procCreateCompatibleDC, 0)}
@@ -48,12 +58,7 @@ func newLook(dpi int) *look {
 	if a.dark {
 		a.c = dark
 	}
-	hc := struct {
-		size, flags uint32
-		scheme      uintptr
-	}{}
-	hc.size = uint32(unsafe.Sizeof(hc))
-	if call(procSystemParameters, 0x42, uintptr(hc.size), uintptr(unsafe.Pointer(&hc)), 0) != 0 && hc.flags&1 != 0 {
+	if highContrast() {
 		a.contrast, a.dark = true, false
 		a.c = systemColors()
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // TestShots draws every state with DAYPASS_SHOTS=folder of this machine, in
-// DAYPASS_SHOTS_LANG and with DAYPASS_CONSENT_DPI, to look at.
+// DAYPASS_SHOTS_LANG, with DAYPASS_CONSENT_DPI and DAYPASS_CONSENT_LOOK ("dark",
+// "contrast"), to look at.
 func TestShots(t *testing.T) {
 	dir := os.Getenv("DAYPASS_SHOTS")
 	if dir == "" {
@@ -29,9 +30,10 @@ func TestShots(t *testing.T) {
 		w.say(n)
 		m := all[n]
 		d.wait("the bar", func() bool { return !m.Watching || w.health().Shown })
-		time.Sleep(400 * time.Millisecond)
+		d.wait("the window", func() bool { return d.visible(catalogue(lang).WindowTitle) })
+		time.Sleep(500 * time.Millisecond)
 		d.wait("the bar", func() bool { return !m.Watching || w.health().Shown })
-		d.hand("shot " + path.Join(dir, lang+"-"+dpi+"-"+n+".png"))
+		d.hand("shot " + path.Join(dir, lang+"-"+dpi+os.Getenv("DAYPASS_CONSENT_LOOK")+"-"+n+".png"))
 	}
 	w.close()
 }

@@ -177,6 +177,10 @@ func (v *winView) refresh(p *part, b Block, label string) {
 		p.main.h.setText(b.Text)
 	case BlockDetails:
 		p.main.b.On = v.opened
+		if old.On != v.opened {
+			p.main.h.invalidate()
+		}
+		p.b.On = v.opened
 		if v.opened == (p.detail == nil) {
 			if v.opened {
 				v.unfold(p)
@@ -186,7 +190,6 @@ func (v *winView) refresh(p *part, b Block, label string) {
 				p.detail = nil
 			}
 		}
-		p.main.h.invalidate()
 	case BlockList:
 		if !slices.Equal(p.list, b.Items) {
 			p.list = b.Items
@@ -295,7 +298,10 @@ func (v *winView) layout() {
 	v.foot = v.footer(inner)
 	v.fit(w, full)
 	v.redraw()
-	v.win.invalidate()
+	if g := [3]int{v.head, v.foot, v.win.client().Y}; g != v.ground {
+		v.ground = g
+		v.win.invalidate()
+	}
 }
 
 func isRow(k BlockKind) bool { return k == BlockCheck || k == BlockSwitch || k == BlockPick }

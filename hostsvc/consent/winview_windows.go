@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -40,7 +41,8 @@ type winView struct {
 	deco        []func(c canvas)
 	picture     []byte // of the body
 	size        image.Point
-	offset      int // of the body in view
+	offset      int    // of the body in view
+	ground      [3]int // what paint depends on
 	last        hwnd
 	placed      bool
 	frame       image.Rectangle // where we put it
@@ -323,6 +325,8 @@ func (v *winView) appearance() {
 	v.render()
 	v.restore(was)
 	old.free()
+	v.picture = nil
+	v.redraw()
 	v.win.invalidate()
 	v.bar.update()
 }
@@ -692,8 +696,10 @@ func (v *winView) redraw() {
 	for _, f := range v.deco {
 		f(c)
 	}
-	v.picture = c.bits()
-	v.body.invalidate()
+	if b := c.bits(); !bytes.Equal(b, v.picture) { // the same again would be a change of the screen for whoever captures it
+		v.picture = b
+		v.body.invalidate()
+	}
 }
 
 func (v *winView) fieldLine(h hwnd) (color.RGBA, float64) {
