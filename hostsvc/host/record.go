@@ -24,9 +24,17 @@ import (
 const recordName = "record.log"
 
 const (
-	maxRecordFile = 64 << 20 // bytes
-	maxSizes      = 64       // sizes of clipboard texts that are remembered
-	maxFacts      = 10_000   // things that the host says for one record
+	maxSizes      = 64     // sizes of clipboard texts that are remembered
+	maxFacts      = 10_000 // things that the host says for one record
+	maxObjections = 100    // of them about entries: one makes a record contradicted, and the rest are for what the customer does
+)
+
+// Bounds of the file in bytes; tests lower them. What the console sends leaves
+// room for what this computer says: a file that is too large would not be read
+// after a restart.
+var (
+	maxRecordFile int64 = MaxRecordCopy
+	factRoom      int64 = 8 << 20
 )
 
 // Actors of what the host says for the record.
@@ -84,7 +92,7 @@ func openRecord(path string, session grant.ID, key ed25519.PrivateKey, console g
 		return r, err
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxRecordFile+1))
-	if err == nil && len(b) > maxRecordFile {
+	if err == nil && int64(len(b)) > maxRecordFile {
 		err = errors.New("host: the copy of the record is too large")
 	}
 	good := bytes.LastIndexByte(b, '\n') + 1
@@ -178,13 +186,20 @@ func (r *record) put(lines ...recordLine) error {
 		return err
 	}
 	var buf bytes.Buffer
+	most := maxRecordFile
 	for _, l := range lines {
+		if l.Fact == nil {
+			most = maxRecordFile - factRoom
+		}
 		b, err := json.Marshal(l)
 		if err != nil {
 			return err
 		}
 		buf.Write(b)
 		buf.WriteByte('\n')
+	}
+	if at+int64(buf.Len()) > most {
+		return errors.New("host: the copy of the record is full")
 	}
 	faultpoint.Hit("host/record", "")
 	if _, err = r.file.Write(buf.Bytes()); err != nil {
@@ -309,7 +324,7 @@ func (r *record) take(in []journal.Entry) (*wire.RecordHave, []journal.Fact, err
 	have := &wire.RecordHave{}
 	var say []journal.Fact
 	object := func(e *journal.Entry, why string) {
-		if h := e.Head(); !r.objects[h] {
+		if h := e.Head(); !r.objects[h] && len(r.objects) < maxObjections {
 			r.objects[h] = true
 			say = append(say, journal.Fact{
 				Actor: actorHost, Kind: journal.KindObjection, Text: fmt.Sprintf("The customer's computer contradicts entry %d: %s.", e.Seq, why),

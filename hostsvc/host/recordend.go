@@ -110,7 +110,7 @@ func (n *note) findRecord() {
 }
 
 // MaxRecordCopy bounds the file of a RecordCopy, in bytes.
-const MaxRecordCopy = maxRecordFile
+const MaxRecordCopy = 64 << 20
 
 // RecordCopy is the customer's copy of the record, as it is saved with the
 // receipt: each entry with the signatures of both sides, and what this computer
