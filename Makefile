@@ -80,13 +80,9 @@ bench-server: ## one server process with 5,000 idle hosts and 200 consoles: memo
 	@$(GO) run ./test/bench/server
 
 .PHONY: faults
-faults: ## the limits while a real server is killed at random, for FAULTS=120 seconds
-	@build/need.sh run
-	@DAYPASS_FAULTS_SECONDS=$(or $(FAULTS),120) $(GO) test -count=1 -v -timeout 20m ./test/faults
-
-.PHONY: bench-history
-bench-history: ## the history with 100,000 sessions: list, search, filters, p50 and p95 (about three minutes, 2 GB of disk)
-	@$(GO) run ./test/bench/history
+faults: ## server, console and customer's program killed at FAULTS_KILLS=60 steps, then the limits while the server is killed for FAULTS=120 seconds
+	@build/need.sh run test
+	@DAYPASS_FAULTS_KILLS=$(or $(FAULTS_KILLS),60) DAYPASS_FAULTS_SECONDS=$(or $(FAULTS),120) $(GO) test -count=1 -v -parallel 4 -timeout 30m ./test/faults
 
 .PHONY: lab
 lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a session without a person (docs/lab.md)

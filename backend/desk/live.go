@@ -149,6 +149,7 @@ func (d *Desk) loadSessions() error {
 				if p.parsed, err = pairing.ParsePin(p.Pin); err == nil {
 					p.loaded = time.Now()
 					l.pin = &p
+					l.row.HostKey = p.parsed.PeerEd // killed after the pin and before the row was stored
 				} else {
 					d.log.Warn("stored pin cannot be read", "session", id, "error", err)
 				}
@@ -489,9 +490,15 @@ func (d *Desk) tick() {
 				}
 			}
 		}
-		if l.pin != nil && d.stale(l) {
+		switch {
+		case l.pin != nil && d.stale(l):
 			d.autoChoose(l)
 			d.dirty = true
+		case l.pin == nil && x.State.Open() && l.chosen == (rendezvous.Instance{}) && len(l.hosts) > 1:
+			// Of several one may have left: a program that was started again is two for a moment.
+			if d.autoChoose(l); l.chosen != (rendezvous.Instance{}) {
+				d.dirty = true
+			}
 		}
 		if !l.removedAt.IsZero() && time.Since(l.removedAt) > removalGrace && l.srv != nil && l.srv.Removed != nil {
 			d.receipt(l, *l.srv.Removed, nil)

@@ -52,6 +52,7 @@ type nego struct {
 	ask       []byte
 	repeat    repeat
 	challenge []byte
+	host      [16]byte // process of the host that made the challenge
 	preparing bool
 	conn      *conn // that will be offered
 	restart   bool
@@ -92,15 +93,20 @@ func (l *Link) tickConsole(now time.Time) {
 		return
 	}
 	if n.repeat.sent > abandonOffer {
-		l.log.Debug("offer not answered, starting over")
-		if n.restart && l.cur == n.conn {
-			l.drop() // its description cannot be taken back
-		}
-		l.dropNego()
-		l.retryAt = now
+		l.startOver(n, now)
 		return
 	}
 	l.box.send("offer", n.offer)
+}
+
+// startOver gives up an offer that nobody will answer.
+func (l *Link) startOver(n *nego, now time.Time) {
+	l.log.Debug("offer not answered, starting over")
+	if n.restart && l.cur == n.conn {
+		l.drop() // its description cannot be taken back
+	}
+	l.dropNego()
+	l.retryAt = now
 }
 
 func (l *Link) nextConsole(at func(time.Time)) {
@@ -195,7 +201,7 @@ func (l *Link) gotChallenge(s signal) {
 	if n == nil || n.nid != s.nid || n.challenge != nil || !n.d.CheckChallenge(s.body) {
 		return
 	}
-	n.challenge = s.body
+	n.challenge, n.host = s.body, s.instance
 	now := time.Now()
 	if n.conn == nil {
 		c := l.cur
@@ -546,6 +552,11 @@ func (l *Link) gotWant(s signal) {
 	if n := l.nego; n != nil {
 		if n.offer == nil && n.challenge == nil && now.Sub(n.repeat.began) > time.Second {
 			n.repeat.reset(now)
+		}
+		// It was started again: whoever knew the challenge is gone. Not at once, so that
+		// words which anybody could have sent do not keep us from waiting for an answer.
+		if n.offer != nil && s.instance != n.host && now.Sub(n.repeat.began) > askEvery/2 {
+			l.startOver(n, now)
 		}
 		return
 	}

@@ -95,7 +95,7 @@ func (r *run) earlier(ctx context.Context, st *state, link *pairing.Link) (_ *pa
 		m.Screen, m.Progress, m.Server = consent.Connecting, consent.ReachingServer, st.server.Hostname()
 	})
 	is := r.standing(ctx, st)
-	if link == nil && is != gone {
+	if link == nil && (is != gone || st.Grant == nil) { // what was not granted may still be, when it is this link's
 		if link, err = r.typedLink(ctx); err != nil || link == nil || link.Session == st.Session {
 			return link, err == nil, err
 		}

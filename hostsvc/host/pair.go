@@ -174,6 +174,10 @@ func (p *pair) pair(ctx context.Context) (*state, next, error) {
 				present = e.ConsolePresent
 				if wrongAt = (time.Time{}); present {
 					wrongAt = time.Now()
+					if known { // it may be one that was started again, which knows us by nothing else
+						hello = time.Now()
+						send([][]byte{p.act.Hello()})
+					}
 					send(p.act.Pending())
 				}
 			}

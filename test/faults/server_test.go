@@ -48,7 +48,7 @@ func number(t *testing.T, name string, usual int) int {
 	return n
 }
 
-// programs are compiled once for all tests.
+// programs are compiled once for all tests, with their fault points.
 var programs struct {
 	once sync.Once
 	dir  string
@@ -65,22 +65,28 @@ func TestMain(m *testing.M) {
 	os.Exit(rc)
 }
 
-// signaling returns the path of the server's program.
-func signaling(t *testing.T) string {
+// program returns the path of a program: signaling, host or console.
+func program(t *testing.T, name string) string {
 	t.Helper()
 	programs.once.Do(func() {
 		if programs.dir, programs.err = os.MkdirTemp("", "daypass-faults-"); programs.err != nil {
 			return
 		}
-		var out []byte
-		if out, programs.err = exec.Command("go", "build", "-o", filepath.Join(programs.dir, "signaling"), "daypass/signaling").CombinedOutput(); programs.err != nil {
-			programs.err = errors.Join(programs.err, errors.New(string(out)))
+		for _, p := range [][]string{
+			{"-tags", "fault", "-o", filepath.Join(programs.dir, "signaling"), "daypass/signaling"},
+			{"-tags", "fault", "-o", filepath.Join(programs.dir, "console"), "daypass/test/faults/console"},
+			{"-tags", "fault,lab", "-o", filepath.Join(programs.dir, "host"), "daypass/hostsvc"},
+		} {
+			if out, err := exec.Command("go", append([]string{"build"}, p...)...).CombinedOutput(); err != nil {
+				programs.err = errors.Join(err, errors.New(string(out)))
+				return
+			}
 		}
 	})
 	if programs.err != nil {
 		t.Fatal(programs.err)
 	}
-	return filepath.Join(programs.dir, "signaling")
+	return filepath.Join(programs.dir, name)
 }
 
 // process is a server that can be killed and started again on its data.
@@ -102,7 +108,7 @@ func newProcess(t *testing.T) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, program: signaling(t), data: filepath.Join(t.TempDir(), "data"), listen: l.Addr().String()}
+	p := &process{t: t, program: program(t, "signaling"), data: filepath.Join(t.TempDir(), "data"), listen: l.Addr().String()}
 	p.url = &url.URL{Scheme: "http", Host: p.listen}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
