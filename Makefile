@@ -84,6 +84,10 @@ faults: ## server, console and customer's program killed at FAULTS_KILLS=60 step
 	@build/need.sh run test
 	@DAYPASS_FAULTS_KILLS=$(or $(FAULTS_KILLS),60) DAYPASS_FAULTS_SECONDS=$(or $(FAULTS),120) $(GO) test -count=1 -v -parallel 4 -timeout 30m ./test/faults
 
+.PHONY: bench-history
+bench-history: ## the history with 100,000 sessions: list, search, filters, p50 and p95 (about three minutes, 2 GB of disk)
+	@$(GO) run ./test/bench/history
+
 .PHONY: lab
 lab: frontend ## bin/daypass-lab, bin/daypass-lab-host, bin/daypass-signaling: a session without a person (docs/lab.md)
 	@build/need.sh run
