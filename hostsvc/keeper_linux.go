@@ -124,6 +124,7 @@ func (k *keeper) place(to string) error {
 	}
 	if strings.HasPrefix(filepath.Base(filepath.Dir(k.exe)), startPrefix) && filepath.Dir(filepath.Dir(k.exe)) == filepath.Dir(filepath.Dir(to)) {
 		if err := os.Rename(k.exe, to); err == nil { // ours, made at the start
+			_ = os.Remove(filepath.Dir(k.exe)) // now, so that a crash does not leave it
 			return nil
 		}
 	}
@@ -399,7 +400,7 @@ func servicePerson(ctx context.Context, folder, display string, under bool, out,
 	s := &service.Supervisor{
 		Wanted:  func() bool { st, err := os.Lstat(folder); return err == nil && st.IsDir() },
 		Held:    func() bool { return host.Held(base, display) },
-		Desktop: func() (service.Desktop, bool) { return service.FindDesktop(os.Getuid()) },
+		Desktop: func() (service.Desktop, bool) { return service.FindDesktop(os.Getuid(), os.Getenv("DISPLAY")) },
 		Start: func(ctx context.Context, d *service.Desktop) (service.Agent, error) {
 			cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(folder, programName), "agent", "--state", folder, "--display", display)
 			cmd.Dir = "/"

@@ -216,6 +216,7 @@ func agent(ctx context.Context, state, display string, errOut io.Writer, log *sl
 	cfg := config(log)
 	cfg.Base, cfg.Display, cfg.Resume = filepath.Dir(state), display, true
 	cfg.Keep = newKeeper(cfg.Base, log)
+	sweepStarts(cfg.Base) // of a start that a power cut ended
 	var v consent.View
 	var err error
 	if os.Getenv("DISPLAY") == "" {

@@ -58,6 +58,7 @@ func (d *Desk) Reboot(id string) error {
 		if err := d.send(l.conn, &wire.Reboot{}); err != nil {
 			return err
 		}
+		d.clearNotice("reboot-" + l.id().String())
 		now := time.Now()
 		l.reboot = &rebooting{state: "asked", since: now, until: now.Add(rebootAnswer)}
 		d.note(l, session.Technician, session.KindReboot, "Restart of the computer asked for.")
@@ -88,7 +89,7 @@ func (d *Desk) rebooting(l *live, m *wire.Rebooting) {
 }
 
 func (d *Desk) rebootNotice(l *live, err error) {
-	d.notices = append(d.notices, Notice{ID: "reboot-" + l.id().String(), Level: "warn", Fault: *FaultOf(err)})
+	d.notice("reboot-"+l.id().String(), "warn", err)
 }
 
 // rebooted: another start of the program is there.

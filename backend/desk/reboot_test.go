@@ -39,6 +39,16 @@ func TestARestartIsAskedForRefusedAndDone(t *testing.T) {
 	b.session("asked", x.ID, func(s desk.Session) bool { return s.Reboot != nil && s.Reboot.State == "asked" && s.Reboot.Until > 0 })
 	h.send(&wire.Rebooting{State: wire.RebootRefused})
 	b.session("refused", x.ID, func(s desk.Session) bool { return s.Reboot == nil && s.Verbs.Reboot })
+	// Once more no: one notice tells it, and the next question takes it away.
+	if err := b.d.Reboot(x.ID); err != nil {
+		t.Fatal(err)
+	}
+	expect[*wire.Reboot](h)
+	if n := b.snap().Notices; len(n) != 0 {
+		t.Errorf("an old refusal is still told: %+v", n)
+	}
+	h.send(&wire.Rebooting{State: wire.RebootRefused})
+	b.until("one notice", func(s desk.Snapshot) bool { return len(s.Notices) == 1 && s.Notices[0].ID == "reboot-"+x.ID })
 	// And yes: it goes down and another start of the program answers. Remote
 	// Control that was open is asked for anew.
 	if _, err := b.d.OpenRemote(x.ID, false); err != nil {
@@ -55,7 +65,7 @@ func TestARestartIsAskedForRefusedAndDone(t *testing.T) {
 	b.session("back", x.ID, func(s desk.Session) bool { return s.Reboot == nil && s.LinkState == "open" })
 	expect[*wire.Open](h)
 	k := kinds(t, b, x.ID)
-	if strings.Count(k, "reboot") != 3 { // asked twice, and back; what became of it the host says itself
+	if strings.Count(k, "reboot") != 4 { // asked three times, and back; what became of it the host says itself
 		t.Error(k)
 	}
 	// Who may not control may not restart.

@@ -25,12 +25,14 @@ const maxEnviron = 256 << 10 // bytes of one process's environment that are read
 // by what that person's programs have in their environment. (What logind tells
 // names the display but not the way to its cookie, and is missing on systems
 // without it.) A display that does not answer is none. Of several the one whose
-// programs are oldest counts: the session itself, not what was started in it.
-func FindDesktop(uid int) (Desktop, bool) {
-	return findDesktop("/proc", "/tmp/.X11-unix", uid, os.Getpid())
+// programs are oldest counts: the session itself, not what was started in it;
+// before all others the one on display, where this process itself was started
+// ("" if it was not in one).
+func FindDesktop(uid int, display string) (Desktop, bool) {
+	return findDesktop("/proc", "/tmp/.X11-unix", uid, os.Getpid(), display)
 }
 
-func findDesktop(proc, sockets string, uid, self int) (Desktop, bool) {
+func findDesktop(proc, sockets string, uid, self int, display string) (Desktop, bool) {
 	entries, err := os.ReadDir(proc)
 	if err != nil {
 		return Desktop{}, false
@@ -40,7 +42,7 @@ func findDesktop(proc, sockets string, uid, self int) (Desktop, bool) {
 	bestPID := 0
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == self || (bestPID != 0 && pid > bestPID) {
+		if err != nil || pid == self {
 			continue
 		}
 		d, ok := readDesktop(filepath.Join(proc, e.Name()), uid)
@@ -51,7 +53,10 @@ func findDesktop(proc, sockets string, uid, self int) (Desktop, bool) {
 			dead[d.Display] = true
 			continue
 		}
-		best, bestPID = d, pid
+		own, had := d.Display == display, best.Display == display
+		if bestPID == 0 || own && !had || own == had && pid < bestPID {
+			best, bestPID = d, pid
+		}
 	}
 	return best, bestPID != 0
 }

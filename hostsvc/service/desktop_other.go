@@ -3,4 +3,4 @@
 package service
 
 // FindDesktop finds no desktop: this system has another way.
-func FindDesktop(int) (Desktop, bool) { return Desktop{}, false }
+func FindDesktop(int, string) (Desktop, bool) { return Desktop{}, false }

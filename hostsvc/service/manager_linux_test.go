@@ -197,7 +197,7 @@ func TestDesktopIsFoundByItsPrograms(t *testing.T) {
 	}
 	uid := os.Getuid()
 	find := func() string {
-		d, ok := findDesktop(proc, sockets, uid, 1)
+		d, ok := findDesktop(proc, sockets, uid, 1, "")
 		if ok != (d.Display != "") {
 			t.Errorf("%+v, %v", d, ok)
 		}
@@ -220,12 +220,22 @@ func TestDesktopIsFoundByItsPrograms(t *testing.T) {
 	}
 	put("700", "DISPLAY=:7.0", "XAUTHORITY=/run/a", "SECRET=x", "LANG=de_DE.UTF-8")
 	put("800", "DISPLAY=:7")
-	d, ok := findDesktop(proc, sockets, uid, 1)
+	d, ok := findDesktop(proc, sockets, uid, 1, "")
 	if want := []string{"DISPLAY=:7.0", "XAUTHORITY=/run/a", "LANG=de_DE.UTF-8"}; !ok || !slices.Equal(d.Env, want) {
 		t.Errorf("%+v", d)
 	}
-	if _, ok := findDesktop(proc, sockets, uid+1, 1); ok {
+	if _, ok := findDesktop(proc, sockets, uid+1, 1, ""); ok {
 		t.Error("another person's desktop")
+	}
+	// Of two the one that we were started in, however old the other is, while it
+	// is there.
+	listen("3")
+	put("150", "DISPLAY=:3")
+	put("900", "DISPLAY=:9")
+	for own, want := range map[string]string{"": ":3", ":7": ":7", ":3": ":3", ":9": ":3", ":55": ":3"} {
+		if d, ok := findDesktop(proc, sockets, uid, 1, own); !ok || d.Display != want {
+			t.Errorf("started in %q: %q, want %q", own, d.Display, want)
+		}
 	}
 }
 
