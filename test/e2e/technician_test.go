@@ -197,7 +197,9 @@ func (w *technician) equalPictures(cust *desk.Desk, when string) *image.RGBA {
 func (w *technician) equal(there func() *image.RGBA, when string) *image.RGBA {
 	w.t.Helper()
 	r := w.picture()
-	w.desk.Move(image.Pt(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2)) // else the page draws the customer's pointer
+	middle := image.Pt(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2)
+	w.desk.Move(middle.Add(image.Pt(7, 7))) // it may be in the middle already
+	w.desk.Move(middle)                     // else the page draws the customer's pointer
 	var got *image.RGBA
 	var diff string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
