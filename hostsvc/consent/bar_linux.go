@@ -20,6 +20,7 @@ const barCheck = 500 * time.Millisecond
 const (
 	barHeight = 44
 	barMargin = 8
+	barRow    = 36 // of the menu
 )
 
 // bar is the strip on every monitor. It has a connection and a goroutine of
@@ -30,6 +31,7 @@ type bar struct {
 	log  *slog.Logger
 	open func() // shows the main window; nil: there is none
 	x    *xconn
+	keys *xproto.GetKeyboardMappingReply
 	kick chan struct{} // something to show; capacity 1
 	quit chan struct{}
 	done chan struct{}
@@ -53,6 +55,10 @@ type strip struct {
 	look     barLook // what pixmap shows
 	button   image.Rectangle
 	chevron  image.Rectangle
+	rows     []row // of the open menu
+	menu     bool
+	at       int           // of rows and, after them, the button: what has the keyboard
+	before   xproto.Window // had the keyboard before the menu
 	mapped   bool
 	visible  bool // by VisibilityNotify
 	pressed  string
@@ -65,6 +71,8 @@ type strip struct {
 // barLook is everything the picture of a strip depends on.
 type barLook struct {
 	text  Bar
+	menu  bool
+	at    int
 	dark  bool
 	hover string
 	width int
@@ -85,7 +93,13 @@ func newBar(p *presenter, display string, open func(), log *slog.Logger) (*bar, 
 		x.Close()
 		return nil, err
 	}
-	b := &bar{p: p, log: log, open: open, x: x, kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	first, last := x.setup.MinKeycode, x.setup.MaxKeycode
+	keys, err := xproto.GetKeyboardMapping(x.Conn, first, byte(last-first+1)).Reply()
+	if err != nil {
+		x.Close()
+		return nil, err
+	}
+	b := &bar{p: p, log: log, open: open, x: x, keys: keys, kick: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go b.run(f)
 	return b, nil
 }
@@ -269,7 +283,7 @@ func (b *bar) newStrip(m image.Rectangle) (*strip, error) {
 	s.rect = image.Rect(m.Min.X, m.Min.Y, m.Min.X+10, m.Min.Y+10)
 	err = xproto.CreateWindowChecked(b.x.Conn, b.x.root.RootDepth, win, b.x.root.Root, int16(m.Min.X), int16(m.Min.Y), 10, 10, 0,
 		xproto.WindowClassInputOutput, b.x.root.RootVisual, xproto.CwOverrideRedirect|xproto.CwEventMask,
-		[]uint32{1, xproto.EventMaskExposure | xproto.EventMaskVisibilityChange | xproto.EventMaskStructureNotify}).Check()
+		[]uint32{1, xproto.EventMaskExposure | xproto.EventMaskVisibilityChange | xproto.EventMaskStructureNotify | xproto.EventMaskFocusChange}).Check()
 	if err != nil {
 		return nil, err
 	}
@@ -284,13 +298,13 @@ func (b *bar) newStrip(m image.Rectangle) (*strip, error) {
 	dock := make([]byte, 4)
 	xgb.Put32(dock, uint32(b.x.atom("_NET_WM_WINDOW_TYPE_DOCK")))
 	set(b.x.atom("_NET_WM_WINDOW_TYPE"), xproto.AtomAtom, 32, 1, dock)
-	return s, b.x.selectInput(win, false)
+	return s, b.x.selectInput(win, true)
 }
 
 // draw paints the strip when what it shows has changed.
 func (b *bar) draw(s *strip, text Bar, f *faces) {
 	b.mu.Lock()
-	look := barLook{text: text, dark: b.dark, hover: s.hover, width: s.monitor.Dx()}
+	look := barLook{text: text, menu: s.menu, at: s.at, dark: b.dark, hover: s.hover, width: s.monitor.Dx()}
 	b.mu.Unlock()
 	look.text.Fraction = math.Round(look.text.Fraction*96) / 96 // a quarter of an hour is what the ring can show
 	if s.mapped && s.look == look {
@@ -310,8 +324,12 @@ func (b *bar) draw(s *strip, text Bar, f *faces) {
 	state := text.Doing
 	bw := button.width(text.Button) + u(40)
 	chev := 0
-	if b.open != nil {
+	rows := b.menu(text)
+	if len(rows) > 0 {
 		chev = u(34)
+	}
+	if s.menu = s.menu && len(rows) > 0; !s.menu {
+		rows = nil
 	}
 	ring := u(18)
 	fixed := pad + ring + gap + gap*2 + bw + chev + u(6)
@@ -335,24 +353,31 @@ func (b *bar) draw(s *strip, text Bar, f *faces) {
 	if left != "" {
 		w += sep + what.width(left)
 	}
+	for _, r := range rows { // the menu's words fit, too
+		w = max(w, u(74)+what.width(r.id))
+	}
 	w = min(w, s.monitor.Dx())
+	tall := h + len(rows)*u(barRow)
+	if len(rows) > 0 {
+		tall += u(6)
+	}
 
-	if s.rect.Dx() != w || s.rect.Dy() != h {
+	if s.rect.Dx() != w || s.rect.Dy() != tall {
 		// keep the middle where it is; new ones stand at the top, in the middle
 		mid := s.monitor.Min.X + s.monitor.Dx()/2
 		top := s.monitor.Min.Y + u(barMargin)
 		if s.mapped {
 			mid, top = s.rect.Min.X+s.rect.Dx()/2, s.rect.Min.Y
 		}
-		s.rect = image.Rect(0, 0, w, h).Add(image.Pt(mid-w/2, top))
+		s.rect = image.Rect(0, 0, w, tall).Add(image.Pt(mid-w/2, top))
 		b.place(s)
 	}
-	c := newCanvas(w, h)
+	c := newCanvas(w, tall)
 	all := c.Bounds()
 	c.fill(all, colors.Raised)
 	ink, _ := colors.tone(text.Tone)
 	c.frame(all, 0, max(1, f.scale), colors.Line)
-	c.fill(image.Rect(0, 0, u(4), h), ink)
+	c.fill(image.Rect(0, 0, u(4), tall), ink)
 
 	x := pad
 	cy := float64(h) / 2
@@ -370,7 +395,7 @@ func (b *bar) draw(s *strip, text Bar, f *faces) {
 		x = c.text(what, x, y, "  ·  ", colors.Muted)
 		x = c.text(what, x, y, left, colors.Muted)
 	}
-	x += 2 * gap
+	x = max(x+2*gap, w-bw-chev-u(6)) // at the right, also where the menu makes the bar wider
 	s.button = image.Rect(x, u(6), x+bw, h-u(6))
 	fill, on := colors.Danger, colors.OnDanger
 	if text.Action == Resume {
@@ -395,10 +420,21 @@ func (b *bar) draw(s *strip, text Bar, f *faces) {
 			c.round(s.chevron, 6*f.scale, colors.PlainWash)
 		}
 		mx := float64(s.chevron.Min.X+s.chevron.Max.X) / 2
-		d := 4.5 * f.scale
-		c.line(mx-d, cy-d/2, mx+0.3, cy+d/2, 1.8*f.scale, colors.Muted)
-		c.line(mx-0.3, cy+d/2, mx+d, cy-d/2, 1.8*f.scale, colors.Muted)
+		d, tip := 4.5*f.scale, 2.25*f.scale
+		if s.menu {
+			tip = -tip
+		}
+		c.line(mx-d, cy-tip, mx+0.3, cy+tip, 1.8*f.scale, colors.Muted)
+		c.line(mx-0.3, cy+tip, mx+d, cy-tip, 1.8*f.scale, colors.Muted)
 	}
+	if len(rows) > 0 {
+		c.fill(image.Rect(u(4), h, w-1, h+max(1, int(f.scale))), colors.Line)
+		if s.at == len(rows) {
+			c.frame(s.button.Inset(-u(3)), 8*f.scale, 2*f.scale, colors.Ink)
+		}
+	}
+	b.drawMenu(s, c, rows, f, colors, w)
+	s.rows = rows
 	s.text = text
 	s.pixmap = c
 	if !s.mapped {
@@ -512,6 +548,11 @@ func (b *bar) event(strips map[xproto.Window]*strip, ev xgb.Event) {
 		if s := strips[e.Window]; s != nil && e.State != xproto.VisibilityUnobscured {
 			b.raise(s)
 		}
+	case xproto.FocusOutEvent: // the customer went on with something else
+		if s := strips[e.Event]; s != nil && s.menu && e.Mode == xproto.NotifyModeNormal {
+			s.menu = false
+			b.again()
+		}
 	case xproto.UnmapNotifyEvent:
 		if s := strips[e.Window]; s != nil {
 			xproto.MapWindow(b.x.Conn, s.win)
@@ -531,6 +572,11 @@ func (b *bar) device(s *strip, e xevent) {
 	case at.In(s.chevron):
 		spot = "chevron"
 	}
+	for _, r := range s.rows {
+		if at.In(r.r) {
+			spot = r.id
+		}
+	}
 	switch e.Type {
 	case xiButtonPress:
 		if e.Detail != 1 {
@@ -545,20 +591,29 @@ func (b *bar) device(s *strip, e xevent) {
 			s.dragging, s.drag = true, image.Pt(e.RootX, e.RootY).Sub(s.rect.Min)
 		}
 		if spot == "button" { // at the press: a hand that trembles off the button still stops
-			id := "stop"
-			if s.text.Action == Resume {
-				id = "resume"
-			}
-			b.p.press(id, input{})
+			b.press(s)
 		}
 	case xiButtonRelease:
 		if e.Detail != 1 {
 			return
 		}
-		if s.pressed == "chevron" && spot == "chevron" && b.open != nil && b.p.accepts(e.origin) {
-			b.open()
+		if s.pressed == spot && spot != "" && b.p.accepts(e.origin) {
+			if spot == "chevron" {
+				b.unfold(s, !s.menu)
+			}
+			for _, r := range s.rows {
+				if r.id == spot {
+					b.choose(s, r)
+				}
+			}
 		}
 		s.pressed, s.dragging = "", false
+	case xiKeyPress:
+		if b.p.accepts(e.origin) {
+			b.key(s, e)
+		} else {
+			b.log.Info("a key for the bar that no person pressed was ignored")
+		}
 	case xiMotion:
 		if s.dragging {
 			s.rect = s.rect.Add(image.Pt(e.RootX, e.RootY).Sub(s.drag).Sub(s.rect.Min))
@@ -567,10 +622,7 @@ func (b *bar) device(s *strip, e xevent) {
 		}
 		if s.hover != spot {
 			s.hover = spot
-			select {
-			case b.kick <- struct{}{}:
-			default:
-			}
+			b.again()
 		}
 	}
 }

@@ -116,6 +116,17 @@ type Bar struct {
 	Tone   Tone
 	// Fraction of the day that is left, for the ring; negative: no ring.
 	Fraction float64
+	// Switches are what the customer can switch from the bar; those without a
+	// Right are none.
+	Switches [6]Switch
+	Open     string // words of what shows the window
+}
+
+// Switch is one right that can be switched at once.
+type Switch struct {
+	Right grant.Rights
+	Text  string
+	On    bool
 }
 
 // local is what a page needs to know that is only the window's own.
@@ -848,7 +859,17 @@ func details(f *fault.Error) string {
 }
 
 func describeBar(m Model, w *words) Bar {
-	b := Bar{Who: m.who(w), Button: w.Stop, Action: Stop, Tone: Good, Fraction: m.fraction(), Doing: w.BarConnected}
+	b := Bar{Who: m.who(w), Button: w.Stop, Action: Stop, Tone: Good, Fraction: m.fraction(), Doing: w.BarConnected, Open: w.BarOpen}
+	n := 0
+	for _, r := range rightsInOrder {
+		if m.Screen == Connected && m.Rights.Has(r) {
+			b.Switches[n] = Switch{Right: r, Text: w.BarMay + " " + w.right(r), On: m.Allowed.Has(r)}
+			if l := m.limitOf(r); l != nil && m.Allowed.Has(r) {
+				b.Switches[n].Text += " · " + l.words(&m, w)
+			}
+			n++
+		}
+	}
 	if b.Who == "" {
 		b.Who = w.InviteWants
 	}

@@ -86,7 +86,7 @@ type words struct {
 	LineRebootAsked, LineReboot, LineRebootNot             string
 	LineRebootFailed, LineBack, LineRaised                 string
 	LineDisplay, LineKeys, LineBarHidden, LineLockedScreen string
-	LineGoesOn, LineObjection                              string
+	LineGoesOn, LineObjection, BarMay                      string
 
 	// restarts
 	RebootTitle, RebootText, RebootLeft, RebootYes, RebootNo string
@@ -246,7 +246,7 @@ var english = words{
 	CancelledHint: "Nothing is left on this computer.",
 
 	BarSeesControls: "sees and controls", BarSees: "sees", BarConnected: "connected", BarPaused: "stopped by you",
-	BarOpen: "Show the window", BarName: "Connection to your technician",
+	BarOpen: "Show the window", BarMay: "May", BarName: "Connection to your technician",
 	BarKeys: "Ctrl, Alt and Home bring the keyboard to the bar above.",
 
 	HoursLeft: "%d h %02d min left", MinutesLeft: "%d min left", LessThanMinute: "less than a minute left", LastSeconds: "time is over",
@@ -433,7 +433,7 @@ var german = words{
 	CancelledHint: "Auf diesem Computer bleibt nichts zurück.",
 
 	BarSeesControls: "sieht und bedient", BarSees: "sieht", BarConnected: "verbunden", BarPaused: "von Ihnen gestoppt",
-	BarOpen: "Fenster zeigen", BarName: "Verbindung zu Ihrem Techniker",
+	BarOpen: "Fenster zeigen", BarMay: "Darf", BarName: "Verbindung zu Ihrem Techniker",
 	BarKeys: "Strg, Alt und Pos1 bringen die Tastatur zur Leiste oben.",
 
 	HoursLeft: "noch %d h %02d min", MinutesLeft: "noch %d min", LessThanMinute: "noch weniger als eine Minute", LastSeconds: "Zeit ist um",
