@@ -141,7 +141,7 @@ func printLine(w io.Writer, line string) { printText(w, line+"\n") }
 
 func say(w io.Writer, err error) {
 	f := fault.Of(err)
-	printLine(w, strings.TrimSpace(f.Message+" "+f.Hint))
+	printLine(w, strings.TrimSpace(consent.Native(f.Message, language())+" "+consent.Native(f.Hint, language())))
 }
 
 // session is the verb run.

@@ -739,11 +739,11 @@ func (p *Page) removed(m *Model, w *words) {
 		p.Title = w.UncleanTitle
 		p.add(Block{Kind: BlockNote, ID: "result", Text: w.UncleanText, Detail: by, Tone: Waiting})
 		p.add(Block{Kind: BlockHead, ID: "left-head", Text: w.LeftList})
-		p.add(Block{Kind: BlockList, ID: "left-list", Items: marked("▲", r.Left)})
+		p.add(Block{Kind: BlockList, ID: "left-list", Items: marked("▲", r.Left, w)})
 	}
 	if len(r.Removed) > 0 {
 		p.add(Block{Kind: BlockHead, ID: "removed-head", Text: w.RemovedList})
-		p.add(Block{Kind: BlockList, ID: "removed-list", Items: marked("✓", r.Removed)})
+		p.add(Block{Kind: BlockList, ID: "removed-list", Items: marked("✓", r.Removed, w)})
 	}
 	switch {
 	case r.Told:
@@ -759,7 +759,7 @@ func (p *Page) removed(m *Model, w *words) {
 	}
 	if r.Receipt {
 		if r.Fault != nil {
-			p.problem("receipt-problem", strings.TrimSpace(r.Fault.Message+" "+r.Fault.Hint))
+			p.problem("receipt-problem", strings.TrimSpace(w.native(r.Fault.Message)+" "+w.native(r.Fault.Hint)))
 		}
 		if r.Both {
 			p.muted("receipt", w.ReceiptText)
@@ -775,10 +775,10 @@ func (p *Page) removed(m *Model, w *words) {
 	}
 }
 
-func marked(sign string, texts []string) []Item {
+func marked(sign string, texts []string, w *words) []Item {
 	items := make([]Item, 0, len(texts))
 	for _, t := range texts {
-		items = append(items, Item{Lead: sign, Text: clean(t, 200)})
+		items = append(items, Item{Lead: sign, Text: clean(w.native(t), 200)})
 	}
 	return items
 }
@@ -828,7 +828,7 @@ func (p *Page) refused(m *Model, w *words) {
 	default:
 		p.Title, what, hint = w.RefusedTitle, w.Refused, w.RefusedHint
 		if m.Fault != nil {
-			what, hint = m.Fault.Message, m.Fault.Hint
+			what, hint = w.native(m.Fault.Message), w.native(m.Fault.Hint)
 			retry = m.Fault.Kind == fault.Offline
 		}
 	}

@@ -127,9 +127,9 @@ func (r *copyOf) html() []byte {
 	list := func(word string, strong bool, lines []string) {
 		for _, l := range lines {
 			if strong {
-				fmt.Fprintf(&b, "<li><strong>%s: %s</strong>\n", t[word], esc(l))
+				fmt.Fprintf(&b, "<li><strong>%s: %s</strong>\n", t[word], esc(consent.Native(l, r.lang)))
 			} else {
-				fmt.Fprintf(&b, "<li>%s: %s\n", t[word], esc(l))
+				fmt.Fprintf(&b, "<li>%s: %s\n", t[word], esc(consent.Native(l, r.lang)))
 			}
 		}
 	}
