@@ -186,6 +186,7 @@ func session(ctx context.Context, headless bool, kind string, in io.Reader, out,
 func config(log *slog.Logger) host.Config {
 	cfg := host.Config{
 		Base: base(), Display: displayName(), Version: version.Version, Lab: lab, Log: log,
+		Marks:       func() map[string][]string { return marks(log) },
 		ReceiptPath: func() string { return consent.ReceiptPath(language()) },
 		System: host.System{
 			Report:    report,

@@ -25,6 +25,7 @@ import (
 	"daypass/backend/wire"
 	"daypass/hostsvc/consent"
 	"daypass/hostsvc/lease"
+	"daypass/hostsvc/removal"
 	"daypass/hostsvc/screen"
 )
 
@@ -142,6 +143,9 @@ type Config struct {
 	Version     string
 	Lab         bool          // a lab build: there may be no bar, and it says so
 	ReceiptPath func() string // where a receipt goes when the customer chose nothing
+	// Marks lists what cannot be seen in the file system and must be as before
+	// when the program is gone; nil: nothing is looked at.
+	Marks removal.Marks
 	// Keep brings the program back after a restart; nil where nothing does.
 	Keep Keeper
 	// Resume takes up the session that an earlier process began, and nothing else:

@@ -116,6 +116,9 @@ func (r *run) serve(ctx context.Context, st *state, box Mailbox, act *pairing.Ho
 		stopNext: func() {}, gate: newGate(r.log), feed: &feed{}, posts: make(chan func(), 64), state: lease.Active, acts: make(chan consent.Action, 64),
 	}
 	defer s.close(cancel)
+	if err := st.journal.Mark(r.cfg.Marks); err != nil {
+		r.log.Warn("what is on the desktop could not be noted", "cause", err)
+	}
 	s.prepare()
 	s.keep()
 	s.epochs = st.epochs()
