@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,12 +33,23 @@ func TestPeopleAgainstTheRealConsoles(t *testing.T) {
 	b.drive("people.mjs", b.console("admin"), b.console("colleague"))
 }
 
+// A technician, and a lead at two computers: the company's history, its key, and
+// the server gone.
+func TestLeadsAgainstTheRealConsoles(t *testing.T) {
+	b := newBench(t, "leads")
+	stop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { b.server.Stop() }))
+	t.Cleanup(stop.Close)
+	t.Setenv("STOP_SERVER", stop.URL)
+	b.drive("leads.mjs", b.console("lead"), b.console("technician"), b.console("second"))
+}
+
 // bench is a desk with a server of a company.
 type bench struct {
 	t        *testing.T
 	desk     *desk.Desk
 	top, bin string
 	address  string // of the server
+	server   *desk.Proc
 	mails    string // where the mail server puts what it took, its certificate too
 	post     string // its port
 	who      struct {
@@ -74,7 +86,7 @@ func newBench(t *testing.T, name string) *bench {
 	if err := json.Unmarshal(out, &b.who); err != nil {
 		t.Fatalf("admin create printed %q: %v", out, err)
 	}
-	b.desk.Start(server, "serve", "--data", data, "--listen", b.address)
+	b.server = b.desk.Start(server, "serve", "--data", data, "--listen", b.address)
 	answers(b.desk, "the signaling server", "http://"+b.address+"/healthz")
 	return b
 }
