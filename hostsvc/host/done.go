@@ -80,10 +80,10 @@ func (s *session) done() {
 func rightsFact(allowed grant.Rights, l consent.Line, now time.Time) journal.Fact {
 	d := journal.Details{Rights: rightsNames(allowed), Allowed: allowed, Changed: l.Rights}
 	actor := actorCustomer
-	switch {
-	case l.Kind == consent.LineRightOver:
+	switch l.Kind {
+	case consent.LineRightOver:
 		actor, d.By = actorHost, "time"
-	case l.Kind == consent.LineRightOn:
+	case consent.LineRightOn:
 		d.Folder = l.Text
 		if l.For > 0 {
 			until := now.Add(l.For).UTC().Truncate(time.Second)
