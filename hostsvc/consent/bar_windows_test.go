@@ -130,7 +130,7 @@ func TestNothingIsPaintedTwice(t *testing.T) {
 	}
 	defer v.Close()
 	w := v.(*winView)
-	procUpdate, procRedraw := user32.NewProc("GetUpdateRect"), user32.NewProc("RedrawWindow")
+	procUpdate := user32.NewProc("GetUpdateRect")
 	m := states(time.Now())["watching"]
 	v.Show(m)
 	on := func(f func()) {

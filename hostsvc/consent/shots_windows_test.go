@@ -31,7 +31,7 @@ func TestShots(t *testing.T) {
 		m := all[n]
 		d.wait("the bar", func() bool { return !m.Watching || w.health().Shown })
 		d.wait("the window", func() bool { return d.visible(catalogue(lang).WindowTitle) })
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(time.Second) // a busy machine paints late
 		d.wait("the bar", func() bool { return !m.Watching || w.health().Shown })
 		d.hand("shot " + path.Join(dir, lang+"-"+dpi+os.Getenv("DAYPASS_CONSENT_LOOK")+"-"+n+".png"))
 	}

@@ -53,6 +53,7 @@ var (
 	procIsVisible          = user32.NewProc("IsWindowVisible")
 	procIsChild            = user32.NewProc("IsChild")
 	procSetTimer           = user32.NewProc("SetTimer")
+	procRedraw             = user32.NewProc("RedrawWindow")
 	procKillTimer          = user32.NewProc("KillTimer")
 	procSetCapture         = user32.NewProc("SetCapture")
 	procReleaseCapture     = user32.NewProc("ReleaseCapture")

@@ -361,6 +361,7 @@ func TestPerson(t *testing.T) {
 	}
 	// a limit
 	d.press(english.SetLimit)
+	d.control(english.Back) // the page before has a switch of the same name
 	d.pressStarting("use the mouse and the keyboard")
 	d.press("for 15 minutes")
 	if a := w.action(); a.Kind != SetRight || !a.On || a.Rights != grant.Control || a.For != 15*time.Minute {

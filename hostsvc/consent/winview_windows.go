@@ -430,6 +430,7 @@ func (v *winView) render() {
 	}
 	v.restore(was)
 	v.layout()
+	call(procRedraw, uintptr(v.win), 0, 0, 0x1|0x80|0x100) // RDW_INVALIDATE, ALLCHILDREN, UPDATENOW: the new page at once, not piece by piece
 	moving := false
 	for _, b := range p.Blocks {
 		moving = moving || b.Kind == BlockProgress && b.Fraction < 0
