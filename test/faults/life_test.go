@@ -174,6 +174,7 @@ type life struct {
 	hostSince time.Time
 	now       int // stage: 1 to the activation, 2 while it goes on, 3 to the removal
 	trouble   []string
+	between   func()        // what happens while the session goes on
 	missing   time.Time     // since when the console does not show the session
 	took      time.Duration // from the return to where people wanted to be
 }
@@ -560,6 +561,10 @@ func (l *life) run() {
 		l.lost("the rights are %q, they were %q", r, rights)
 	}
 	l.reached()
+	if l.between != nil {
+		l.between()
+		l.until("both after it", together(l))
+	}
 	// Both have the same record, signed by both, before it ends.
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		v := l.command("past").Verdict
