@@ -218,6 +218,8 @@ func (c *computer) back(tech *technician, when string) {
 		return there && el.W > 100 && !interrupted
 	})
 	c.cust.Until("the editor in front", 10*time.Second, func() bool { return c.cust.Focus("notes.txt") })
+	r := tech.picture()
+	tech.desk.Click(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2) // gives it the keyboard and the pointer again
 	tech.equalPictures(c.cust, when)
 	tech.typeRemote(when + "; ")
 	tech.desk.Keys("ctrl+s")
