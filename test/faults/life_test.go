@@ -158,25 +158,24 @@ type life struct {
 	answer *said
 	window shown
 
-	asking    string    // command that the console has not answered
-	asked     time.Time // when the last command was given
-	hits      int       // kills that happened
-	back      time.Time // when the killed program was there again
-	stage     int       // of the kill
-	id, link  string    // acknowledged
-	mailed    bool      // acknowledged
-	mails     int       // asked for
-	typed     string
-	typedAt   time.Time
-	ended     *child // the program that was told to end
-	endAsked  bool
-	starts    int // of the customer's program
-	hostSince time.Time
-	now       int // stage: 1 to the activation, 2 while it goes on, 3 to the removal
-	trouble   []string
-	between   func()        // what happens while the session goes on
-	missing   time.Time     // since when the console does not show the session
-	took      time.Duration // from the return to where people wanted to be
+	asking   string    // command that the console has not answered
+	asked    time.Time // when the last command was given
+	hits     int       // kills that happened
+	back     time.Time // when the killed program was there again
+	stage    int       // of the kill
+	id, link string    // acknowledged
+	mailed   bool      // acknowledged
+	mails    int       // asked for
+	typed    string
+	typedAt  time.Time
+	ended    *child // the program that was told to end
+	endAsked bool
+	starts   int // of the customer's program
+	now      int // stage: 1 to the activation, 2 while it goes on, 3 to the removal
+	trouble  []string
+	between  func()        // what happens while the session goes on
+	missing  time.Time     // since when the console does not show the session
+	took     time.Duration // from the return to where people wanted to be
 }
 
 // newLife prepares a life; nothing runs yet.
