@@ -99,11 +99,11 @@ var words = map[string][2]string{
 	"s:active": {"Active", "Aktiv"}, "s:ending": {"Ending", "Wird beendet"}, "s:ended": {"Ended", "Beendet"}, "s:removed": {"Removed", "Entfernt"},
 	"s:unconfirmed": {"Removal not confirmed", "Entfernung nicht bestätigt"},
 
-	"b:technician": {"Technician", "Techniker"}, "b:lead": {"Lead", "Leitung"}, "b:customer": {"Customer", "Kunde"}, "b:expiry": {"End of the day", "Ablauf des Tages"},
-	"b:lapse": {"Invitation lapsed", "Einladung verfallen"}, "b:lock": {"Too many wrong codes", "Zu viele falsche Codes"}, "b:cancel": {"Cancelled", "Abgesagt"}, "b:server": {"Server", "Server"},
+	"b:technician": {"Technician", "Techniker"}, "b:lead": {"Lead", "Lead"}, "b:customer": {"Customer", "Kunde"}, "b:expiry": {"End of the day", "Ablauf des Tages"},
+	"b:lapse": {"Invitation lapsed", "Einladung verfallen"}, "b:lock": {"Too many wrong codes", "Zu viele falsche Codes"}, "b:cancel": {"Cancelled", "Zurückgezogen"}, "b:server": {"Server", "Server"},
 
 	"a:technician": {"Technician", "Techniker"}, "a:customer": {"Customer", "Kunde"}, "a:host": {"Customer’s computer", "Computer des Kunden"},
-	"a:console": {"Console", "Konsole"}, "a:server": {"Server", "Server"}, "a:lead": {"Lead", "Leitung"},
+	"a:console": {"Console", "Konsole"}, "a:server": {"Server", "Server"}, "a:lead": {"Lead", "Lead"},
 
 	"v:complete": {"Complete", "Vollständig"}, "v:alone": {"Signed by the console alone", "Nur von der Konsole unterschrieben"},
 	"v:waiting": {"Not signed by the computer yet", "Vom Computer noch nicht unterschrieben"}, "v:contradicted": {"Contradicted by the computer", "Vom Computer bestritten"},

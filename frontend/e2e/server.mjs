@@ -8,7 +8,7 @@ export const POLICY =
   "default-src 'self'; connect-src 'self' ws://127.0.0.1:*; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'"
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
-export async function serve(folder = 'dist-fake') {
+export async function serve(folder = process.env.DIST ?? 'dist-fake') {
   const root = fileURLToPath(new URL(`../${folder}/`, import.meta.url))
   const server = createServer((req, res) => {
     const path = normalize(decodeURIComponent(new URL(req.url ?? '/', 'http://x').pathname))

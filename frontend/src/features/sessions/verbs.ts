@@ -5,7 +5,7 @@ import type { Command } from '$lib/state/commands.svelte'
 import { isOver, mustChoose, who } from '$lib/ui/status'
 
 /** Everything that can be done with a session now, each with its key. The native side says what is allowed; nothing is guessed. */
-export function sessionVerbs(app: App, s: Session): { id: string; label: string; key?: string; danger?: boolean; main?: boolean; run: () => void }[] {
+export function sessionVerbs(app: App, s: Session): { id: string; label: string; short?: string; key?: string; danger?: boolean; main?: boolean; run: () => void }[] {
   const { verbs } = s
   const list: ReturnType<typeof sessionVerbs> = []
   if (verbs.remote) list.push({ id: 'remote', label: t().verbs.remote, key: 'r', main: true, run: () => app.remote(s) })
@@ -27,7 +27,7 @@ export function sessionVerbs(app: App, s: Session): { id: string; label: string;
   if (verbs.resend) list.push({ id: 'resend', label: s.mail.state === 'none' ? t().verbs.sendMail : t().verbs.resend, key: 'm', run: () => void app.resend(s) })
   if (verbs.correct) list.push({ id: 'correct', label: t().verbs.correct, key: 'a', run: () => (app.correcting = s.id) })
   if (s.mine && s.activatedAt) list.push({ id: 'timeline', label: t().verbs.timeline, key: 't', run: () => app.go(isOver(s) ? { name: 'history', id: s.id } : { name: 'session', id: s.id, tab: 'timeline' }) })
-  if (verbs.again) list.push({ id: 'again', label: t().verbs.again, key: 'w', main: true, run: () => app.go({ name: 'new', like: s.id }) })
+  if (verbs.again) list.push({ id: 'again', label: t().verbs.again, short: t().verbs.againShort, key: 'w', main: true, run: () => app.go({ name: 'new', like: s.id }) })
   if (verbs.putAway) list.push({ id: 'away', label: t().verbs.putAway, key: 'p', main: true, run: () => void app.putAway(s) })
   if (verbs.reboot) list.push({ id: 'reboot', label: t().reboot.verb, key: 'w', run: () => (app.rebooting = s.id) })
   if (verbs.cancel) list.push({ id: 'cancel', label: t().verbs.cancel, key: 'x', danger: true, main: true, run: () => (app.cancelling = s.id) })

@@ -6,6 +6,8 @@ const catalogues: Record<Language, Catalogue> = { en, de }
 
 class I18n {
   language = $state<Language>('en')
+  /** The language as it is written where the reader is: "en-GB" puts the day first, "en-US" the month. */
+  readonly region = $derived(navigator.languages.find((l) => l.split('-')[0] === this.language) ?? this.language)
 }
 
 export const i18n = new I18n()

@@ -25,7 +25,7 @@ export function keystroke(e: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' |
 /** True where a plain letter is meant as text or belongs to a control. */
 export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof Element)) return false
-  return target.closest('input, textarea, select, [contenteditable="true"], [role="menu"], [role="listbox"], [data-keys="own"]') !== null
+  return target.closest('input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable="true"], [role="menu"], [role="listbox"], [data-keys="own"]') !== null
 }
 
 /** True where Escape closes what is open there: a menu, a list. */

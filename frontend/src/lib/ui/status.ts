@@ -44,7 +44,7 @@ export function status(s: Session, t: Catalogue): Status {
     case 'ended':
       return { word: t.state.ended, tone: 'ended', glyph: 'done' }
     case 'removed':
-      return { word: t.state.removed, tone: 'ended', glyph: 'done' }
+      return s.removal?.state === 'unclean' ? { word: t.state.unclean, tone: 'danger', glyph: 'warn' } : { word: t.state.removed, tone: 'ended', glyph: 'done' }
     case 'unconfirmed':
       return { word: t.state.unconfirmed, tone: 'danger', glyph: 'warn' }
   }

@@ -52,7 +52,7 @@ export class FakeBackend implements Backend {
 
   find(id: string): Session {
     const found = this.snapshot.sessions.find((s) => s.id === id)
-    if (!found) throw new BackendError(fault('notfound', 'This session is not here any more', 'Look into the history.', id))
+    if (!found) throw new BackendError(fault('not_found', 'This session does not exist any more.', '', id))
     return found
   }
 
@@ -143,10 +143,12 @@ export class FakeBackend implements Backend {
       })),
     doctor: () =>
       this.#ask('shell.doctor', '', () => [
-        { name: 'Signaling server', ok: true, detail: 'answers in 2 ms', hint: '' },
-        { name: 'Keyring', ok: true, detail: 'unlocked', hint: '' },
-        { name: 'Host programs', ok: true, detail: 'linux/amd64, linux/arm64', hint: '' },
-        { name: 'UDP to the outside', ok: false, detail: 'no answer from the relay', hint: 'Allow UDP 3478, or sessions go through the relay over TCP.' },
+        { name: 'Signaling server', ok: true, detail: 'http://127.0.0.1:8427', hint: '' },
+        { name: 'Secrets', ok: true, detail: 'Sealed; the key is in the keyring of this computer.', hint: '' },
+        { name: 'Mail', ok: false, detail: '', hint: 'Set up a mail server in Settings, or send links yourself.' },
+        { name: "Customers' programs", ok: true, detail: 'daypass-host-linux-amd64, daypass-host-linux-arm64', hint: '' },
+        { name: 'Network', ok: true, detail: '192.168.1.24 (wlan0), 10.0.4.7 (eth0)', hint: '' },
+        { name: 'Graphics', ok: true, detail: 'none; the page is painted without it', hint: '' },
       ]),
     setAppearance: (appearance: Snapshot['settings']['appearance']) => this.#ask('shell.setAppearance', appearance, () => this.change((s) => (s.settings.appearance = appearance))),
     setLanguage: (language: Snapshot['settings']['language']) => this.#ask('shell.setLanguage', language, () => this.change((s) => (s.settings.language = language))),
@@ -165,8 +167,8 @@ export class FakeBackend implements Backend {
       ),
     signIn: (form: { email: string; password: string; totp: string }) =>
       this.#ask('setup.signIn', form.email, () => {
-        if (form.password === 'wrong') throw new BackendError(fault('denied', 'E-mail or password is not right', 'Check both. After five tries the account rests for a minute.', '401'))
-        if (form.totp === '000000') throw new BackendError(fault('signed_out', 'The one-time code is wrong.', 'Type the code that your authenticator shows now.'))
+        if (form.password === 'wrong') throw new BackendError(fault('denied', 'Address or password is wrong.', 'Check both and try again.', '401'))
+        if (form.totp === '000000') throw new BackendError(fault('signed_out', 'This one-time code is wrong or was used already.', 'Type the one that your authenticator shows next, or a recovery code.'))
         if (form.email.startsWith('lead') && !form.totp) return { next: 'code' as const }
         if (form.email.startsWith('fresh')) this.change((s) => (s.phase = 'enrol'))
         else this.#ready('remote', this.snapshot.server.url)
@@ -190,7 +192,7 @@ export class FakeBackend implements Backend {
       ),
     unlock: (passphrase: string) =>
       this.#ask('setup.unlock', '', () => {
-        if (passphrase === 'wrong') throw new BackendError(fault('denied', 'This passphrase does not open your keys', 'Check upper and lower case and try again.'))
+        if (passphrase === 'wrong') throw new BackendError(fault('denied', 'That is not the passphrase.', 'If it is lost, go on without keeping anything and sign in anew.'))
         this.#ready('embedded', 'http://127.0.0.1:8427')
       }),
     setPassphrase: (passphrase: string) => this.#ask('setup.setPassphrase', String(passphrase.length), () => this.#ready('embedded', 'http://127.0.0.1:8427')),
@@ -240,7 +242,7 @@ export class FakeBackend implements Backend {
         if (mine.used >= mine.max || company.used >= company.max) {
           const holders = this.snapshot.sessions.filter((s) => s.mine).map((s) => ({ id: s.id, label: s.customer.name || s.label, technician: s.technician, state: s.state, since: s.createdAt, mine: true }))
           if (company.used >= company.max) holders.push({ id: 'x', label: 'Lea S.', technician: 'Tom Brandt', state: 'active', since: Date.now() - 3_600_000, mine: false })
-          throw new BackendError(fault('limit', 'All places are taken', 'End one of these sessions first.', JSON.stringify({ holders })))
+          throw new BackendError(fault('limit', 'All places of your company are taken.', 'One of these sessions must end first.', JSON.stringify({ holders })))
         }
         const made = session({ customer: { ...to }, label: to.name || to.email, createdAt: Date.now(), inviteExpiresAt: Date.now() + 86_400_000, mail: { state: 'none' } })
         this.change((s) => {
@@ -392,7 +394,7 @@ export class FakeBackend implements Backend {
 
   #person(id: string): Person {
     const found = this.crew.people.find((p) => p.id === id)
-    if (!found) throw new BackendError(fault('not_found', 'This person is not in the company any more.', 'Look at the list again.'))
+    if (!found) throw new BackendError(fault('not_found', 'There is no such person.', 'Look at the list again.'))
     return found
   }
   #once(email: string): OneTime {
@@ -400,7 +402,7 @@ export class FakeBackend implements Backend {
     return this.#oneTime
   }
   #proof(proof: Proof): void {
-    if (proof.password === 'wrong') throw new BackendError(fault('denied', 'The password is wrong.', 'Type the one you sign in with.'))
+    if (proof.password === 'wrong') throw new BackendError(fault('denied', 'The password is wrong.', 'Type the password that you sign in with.'))
   }
 
   team = {
@@ -408,13 +410,13 @@ export class FakeBackend implements Backend {
     consoles: (id: string) => this.#ask('team.consoles', id, () => structuredClone(this.crew.consoles.get(id) ?? [])),
     invite: (email: string, form: PersonForm) =>
       this.#ask('team.invite', email, () => {
-        if (this.crew.people.some((p) => p.email === email)) throw new BackendError(fault('conflict', 'Somebody of your company has this address already.', 'Look for the person in the list.'))
-        this.crew.invitations.unshift({ id: `i${this.crew.invitations.length + 2}`, email, name: form.name, roles: person('x', 'x', { roles: form.roles as Person['roles'] }).roles, rights: form.rights, invitedBy: this.snapshot.profile?.name ?? '', createdAt: Date.now(), expiresAt: Date.now() + 7 * 86_400_000 })
+        if (this.crew.people.some((p) => p.email === email)) throw new BackendError(fault('conflict', 'There is an account with this address already.', "Use another address, or reset that person's password."))
+        this.crew.invitations.unshift({ id: `i${this.crew.invitations.length + 2}`, email, name: form.name, roles: person('x', 'x', { roles: [...form.roles] as Person['roles'] }).roles, rights: [...form.rights], invitedBy: this.snapshot.profile?.name ?? '', createdAt: Date.now(), expiresAt: Date.now() + 7 * 86_400_000 })
         return this.#once(email)
       }),
     again: (id: string) => this.#ask('team.again', id, () => this.#once(this.crew.invitations.find((i) => i.id === id)?.email ?? '')),
     revokeInvitation: (id: string) => this.#ask('team.revokeInvitation', id, () => void (this.crew.invitations = this.crew.invitations.filter((i) => i.id !== id))),
-    change: (id: string, form: PersonForm) => this.#ask('team.change', id, () => void Object.assign(this.#person(id), form, { entitled: form.rights })),
+    change: (id: string, form: PersonForm) => this.#ask('team.change', id, () => void Object.assign(this.#person(id), { name: form.name, roles: [...form.roles], rights: [...form.rights], entitled: [...form.rights] })),
     setDisabled: (id: string, disabled: boolean) =>
       this.#ask('team.setDisabled', `${id} ${disabled}`, () => {
         const p = this.#person(id)
@@ -459,7 +461,7 @@ export class FakeBackend implements Backend {
     beginTOTP: (proof: Proof) => this.#ask('account.beginTOTP', '', () => (this.#proof(proof), enrolment())),
     confirmTOTP: (code: string) =>
       this.#ask('account.confirmTOTP', code, () => {
-        if (code === '000000') throw new BackendError(fault('denied', 'This is not the code that is due now.', 'Wait for the next one and check the clock of the telephone.'))
+        if (code === '000000') throw new BackendError(fault('denied', 'This code does not fit.', 'Type the code that your authenticator shows now, and check the clock of that device.'))
         this.#person(this.#me).totp = true
         this.change((s) => s.profile && Object.assign(s.profile, { totp: true, recovery: 10 }))
         return recoveryCodes()

@@ -66,6 +66,8 @@ const events: [kind: string, actor: string, person: string, label: string, detai
   ['person.set', 'Mia Roth', 'Karl Winter', '', { roles: { from: ['technician'], to: ['lead', 'technician'] } }],
   ['session.ended', 'Karl Winter', '', 'Lea S.', { by: 'lead' }],
   ['company.policy', 'Mia Roth', '', '', { max_sessions: { from: 4, to: 5 } }],
+  ['session.mailed_by_server', 'Tom Brandt', '', 'Lea S.', {}],
+  ['history.key', 'Karl Winter', '', '', { gen: 2 }],
 ]
 
 export function crew(me: string): Crew {

@@ -168,12 +168,12 @@ export const scenarios: Record<string, () => Snapshot> = {
       phase: 'signin',
       profile: undefined,
       server: { ...remote },
-      signedOut: { email: 'mia.roth@contoso.example', fault: fault('signed_out', 'This console was signed out by an administrator of your company.', 'Sign in again. Sessions of this console go on and are shown again then.') },
+      signedOut: { email: 'mia.roth@contoso.example', fault: fault('signed_out', 'The sign-in of this console was ended from elsewhere.', 'An administrator did it, or you yourself at another console, or by a new password. Sign in again.') },
     }),
   enrol: () => base({ phase: 'enrol', server: { ...remote } }),
   team: () => company(),
   lead: () => company({ profile: profile({ id: 'p4', name: 'Karl Winter', email: 'karl.winter@contoso.example', roles: ['technician', 'lead'] }) }),
-  technician: () => company({ profile: profile({ id: 'p2', name: 'Tom Brandt', email: 'tom.brandt@contoso.example', roles: ['technician'], rights: ['view'], companyRights: ['view', 'control'], totp: false, mustTotp: false, recovery: 0 }) }),
+  technician: () => ({ ...company({ profile: profile({ id: 'p2', name: 'Tom Brandt', email: 'tom.brandt@contoso.example', roles: ['technician'], rights: ['view'], companyRights: ['view', 'control'], totp: false, mustTotp: false, recovery: 0 }) }), sessions: [active({ id: 'a', technician: 'Tom Brandt', rights: ['view'], allowed: [{ right: 'view', on: true }], verbs: { ...none, remote: true, end: true, reboot: true } })] }),
   companyfull: () => {
     const s = company({ limits: usage(0, 5), profile: profile({ id: 'p2', name: 'Tom Brandt', email: 'tom.brandt@contoso.example', roles: ['technician'] }) })
     s.sessions = []
@@ -185,13 +185,13 @@ export const scenarios: Record<string, () => Snapshot> = {
     base({
       phase: 'unlock',
       profile: undefined,
-      vault: { kind: '', sealed: false, note: fault('keyring', 'There is no keyring on this computer', 'Install a keyring service such as gnome-keyring, or choose below.', 'org.freedesktop.secrets: name has no owner') },
+      vault: { kind: '', sealed: false, note: fault('keyring', 'This computer has no keyring to keep your secrets in.', 'Choose a passphrase, or keep nothing and sign in anew each time.', 'org.freedesktop.secrets: name has no owner') },
     }),
   fatal: () =>
     base({
       phase: 'fatal',
       profile: undefined,
-      fatal: fault('storage', 'The store of Daypass cannot be opened: the disk is full', 'Free some space in your home folder and start Daypass again.', 'console.db: SQLITE_FULL (13)'),
+      fatal: fault('storage', 'The file with your sessions is damaged.', 'Put back a copy of it, or move it away to begin with an empty one.', 'console.db: SQLITE_NOTADB (26)'),
     }),
   empty: () => base(),
   invited: () => one(session({ id: 'a' })),
@@ -259,12 +259,45 @@ export const scenarios: Record<string, () => Snapshot> = {
   limit: () => one(active({ id: 'a' }), { limits: usage(1, 5) }),
   offline: () => one(active({ id: 'a' }), { server: { ...base().server, kind: 'remote', url: 'https://help.contoso.example', online: false, offlineSince: Date.now() - 6 * MIN } }),
   notice: () =>
-    base({ notices: [{ id: 'n1', level: 'warn', fault: fault('storage', 'Only 120 MB are left on this disk', 'Free some space so that the journal can go on.', '/home 98 %') }] }),
+    base({ notices: [{ id: 'n1', level: 'warn', fault: fault('storage', 'There is no space left on the disk to store this.', 'Free some space and try again.', 'console.db: SQLITE_FULL (13)') }] }),
   remote: () => one(active({ id: 'a' })),
   reconnecting: () => one(active({ id: 'a', presence: 'reconnecting', presenceSince: Date.now() - 7000, link_state: 'reconnecting' })),
   paused: () => one(active({ id: 'a', rights: ['view'], allowed: [{ right: 'view', on: true, until: Date.now() + 25 * 60_000 }, { right: 'control', on: false }, { right: 'clipboard', on: false, asked: true }], remote: { ...active().remote!, open: true, paused: 'customer' } })),
   blocked: () =>
-    one(active({ id: 'a', remote: { ...active().remote!, open: true, blocked: fault('unsupported', 'The screen of PC-ANNA is locked', 'Ask the customer to unlock it. The picture comes back by itself.', 'xscreensaver active') } })),
+    one(active({ id: 'a', remote: { ...active().remote!, open: true, blocked: fault('unsupported', "The remote computer's session is locked.", 'Ask the customer to unlock it.', 'screen.locked') } })),
+  // the computer there
+  asleep: () => one(active({ id: 'a', presence: 'offline', presenceSince: Date.now() - 18 * MIN, link_state: 'reconnecting', path: undefined, rttMs: undefined, verbs: { ...none, end: true } })),
+  rights: () =>
+    one(
+      active({
+        id: 'a',
+        rights: ['view', 'files'],
+        allowed: [
+          { right: 'view', on: true, until: Date.now() + 25 * MIN },
+          { right: 'control', on: false },
+          { right: 'clipboard', on: false, asked: true },
+          { right: 'files', on: true, folder: '/home/anna/Documents', until: Date.now() + 2 * HOUR },
+        ],
+      }),
+      { offered: ['view', 'control', 'clipboard', 'files', 'dashboard', 'terminal'], profile: profile({ rights: ['view', 'control', 'clipboard', 'files', 'dashboard'], companyRights: ['view', 'control', 'clipboard', 'files', 'dashboard', 'terminal'] }) },
+    ),
+  grantsnone: () => one(active({ id: 'a', rights: [], allowed: [] })),
+  rebootrefused: () => one(active({ id: 'a' }), { notices: [{ id: 'refused-a', level: 'warn', fault: fault('denied', 'The customer did not let the computer restart.', 'Speak with the customer, then ask again.') }] }),
+  // the invitation
+  mailsending: () => one(session({ id: 'a', mail: { state: 'sending', at: Date.now() }, verbs: { ...early, resend: false } })),
+  mailunknown: () =>
+    one(session({ id: 'a', mail: { state: 'failed', at: Date.now(), fault: { ...fault('cancelled', 'Daypass ended while the invitation was being sent; nobody knows whether it went out.', 'Ask the customer whether it arrived, or send it again: the link is the same in both mails.'), op: 'mail.unsure' } } })),
+  mailnone: () => one(session({ id: 'a', mail: { state: 'none' } })),
+  lapsed: () => base({ sessions: [session({ id: 'a', state: 'ended', endedAt: Date.now() - 9 * MIN, endedBy: 'lapse', link: undefined, verbs: { ...none, putAway: true, again: true } })] }),
+  takeover: () => one(session({ id: 'a', again: true, link: undefined, mail: { state: 'none' }, customer: { email: '', name: 'Anna Weber', subject: '', language: 'en' }, verbs: { ...none, cancel: true } })),
+  // the end
+  ending: () => one(active({ id: 'a', state: 'ending', endedAt: Date.now() - 4000, endedBy: 'technician', removal: { state: 'pending', lines: [] }, verbs: { ...none } })),
+  unclean: () => base({ sessions: [removed({ id: 'a', removal: { state: 'unclean', lines: ['Program file removed'] } })] }),
+  byothers: () => base({ sessions: [removed({ id: 'a', endedBy: 'lead' }), removed({ id: 'b', endedBy: 'customer', customer: { email: 'lea@example.org', name: 'Lea Sommer', subject: '', language: 'de' } })] }),
+  unconfirmed: () => base({ sessions: [removed({ id: 'a', state: 'unconfirmed', endedBy: 'expiry', removal: { state: 'unconfirmed', lines: [] } })] }),
+  // the server
+  unreachable: () => ({ ...base({ server: { ...remote, online: false, offlineSince: Date.now() - 3 * MIN } }) }),
+  lan: () => base({ server: { ...base().server, lan: true, insecure: true, lanAddress: '192.168.1.24', url: 'http://192.168.1.24:8427' } }),
   bare: () => one(active({ id: 'a' }), { lab: true, ui: { open: { session: 'a', tab: 'control', mode: '1:1', bare: true } } }),
-  ended: () => base({ sessions: [removed({ id: 'a' })] }),
+  ended: () => base({ sessions: [removed({ id: 'h1' })] }),
 }
