@@ -3,7 +3,7 @@
 package main
 
 // attach is for Windows, where a program has no terminal by itself.
-func attach() bool { return true }
+func attach() {}
 
 // alert is for Windows: elsewhere somebody reads standard error.
 func alert(error) {}

@@ -13,9 +13,14 @@ var procAttachConsole = windows.NewLazySystemDLL("kernel32.dll").NewProc("Attach
 
 // attach lets verbs that are run from a terminal write to it: a program of the
 // windows subsystem has no console of its own, and started by a click it must
-// not open one. Files and pipes that it was given stay as they are. It reports
-// whether somebody can read what is written.
-func attach() bool {
+// not open one. Files and pipes that it was given stay as they are.
+func attach() { readable = terminal() }
+
+// readable is whether what is written to standard error can be read.
+var readable = true
+
+// terminal attaches and reports whether somebody can read what is written.
+func terminal() bool {
 	given := func(id uint32) bool {
 		h, err := windows.GetStdHandle(id)
 		if err != nil || h == 0 || h == windows.InvalidHandle {

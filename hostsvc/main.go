@@ -48,11 +48,8 @@ const usage = `Daypass, the program on the computer that is helped.
   --verbose   with any of them: tell more on standard error
 `
 
-// readable is whether what is written to standard error can be read.
-var readable = true
-
 func main() {
-	readable = attach()
+	attach()
 	if !lab && (len(os.Args) < 2 || os.Args[1] == "run" || (strings.HasPrefix(os.Args[1], "-") && os.Args[1] != "-h" && os.Args[1] != "--help")) {
 		relocate(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"daypass/backend/fault"
@@ -78,11 +79,22 @@ func writePin(ctx context.Context, st *store.Store, company grant.ID, pin histor
 	return st.SetSetting(ctx, pinSetting(company), string(b))
 }
 
+// companySetting is where the company is remembered that a server said this
+// person belongs to: what is pinned is pinned by company, and a server must not
+// get a first look by naming another one.
+func companySetting(server, email string) string {
+	return "history_company:" + server + "\n" + strings.ToLower(email)
+}
+
 // follow goes on with another key than the one that was known. All that this
 // console has goes to the server again, sealed to it: what lies there may be lost
 // to everybody.
-func (d *Desk) follow(ctx context.Context, st *store.Store, company grant.ID, pin historykey.Pin) error {
+func (d *Desk) follow(ctx context.Context, st *store.Store, k *keys, pin historykey.Pin) error {
+	company := k.company
 	if err := writePin(ctx, st, company, pin); err != nil {
+		return err
+	}
+	if err := st.SetSetting(ctx, k.place, company.String()); err != nil {
 		return err
 	}
 	if err := st.SetSetting(ctx, cursorSetting(company), ""); err != nil {
@@ -101,6 +113,10 @@ func (d *Desk) newKeys() (*store.Store, *keys, error) {
 		}
 		st, k.me = d.store, historykey.Console{Ed: d.dev.Ed, X: d.dev.X}
 		k.lead = slices.Contains(d.profile.Roles, "lead")
+		k.place = companySetting(d.server.Kind+" "+d.server.URL, d.profile.Email)
+		if d.server.Kind == "embedded" {
+			k.place = companySetting("embedded", d.profile.Email) // its port is another one each time
+		}
 		return nil
 	})
 	return st, k, err
@@ -145,6 +161,13 @@ func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *ke
 		return err
 	}
 	k.all, k.company = all, all.Company
+	known, err := st.Setting(ctx, k.place)
+	if err != nil {
+		return err
+	}
+	if known != "" && known != all.Company.String() {
+		return d.otherCompany(ctx, st, k, known)
+	}
 	pin, err := readPin(ctx, st, all.Company)
 	if err != nil {
 		return err
@@ -155,7 +178,7 @@ func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *ke
 		if to, a, ok := historykey.Accepted(all.Company, all.Docs, all.Accepts, pin); ok {
 			if k.chain, err = historykey.Parse(all.Company, all.Docs, all.Wraps, to); err == nil {
 				d.log.Warn("history key changed, as a lead's console that was known says", "generation", a.Gen, "console", a.By)
-				if err := d.follow(ctx, st, all.Company, to); err != nil {
+				if err := d.follow(ctx, st, k, to); err != nil {
 					return err
 				}
 				pin = to
@@ -163,6 +186,9 @@ func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *ke
 		}
 	}
 	k.pin = pin
+	if err == nil && known == "" {
+		err = st.SetSetting(ctx, k.place, all.Company.String())
+	}
 	if err != nil {
 		if k.claimed, _ = historykey.Claimed(all.Company, all.Docs); len(k.claimed) > 0 && string(k.claimed.Last().Hash[:]) == string(pin.Hash) {
 			k.claimed = nil // it is what was known, and yet does not fit: nothing to believe
@@ -190,6 +216,24 @@ func (d *Desk) readKeys(ctx context.Context, h historian, st *store.Store, k *ke
 		k.private[g.Doc.Gen] = key
 	}
 	return nil
+}
+
+// otherCompany is readKeys where the server names another company than before.
+// Whatever it says of that one's key is shown as changed, for a person to decide.
+func (d *Desk) otherCompany(ctx context.Context, st *store.Store, k *keys, known string) error {
+	d.log.Warn("the server names another company", "before", known, "now", k.company)
+	was, err := grant.ParseID(known)
+	if err != nil {
+		return fault.Wrap(err, fault.Corrupt, "history.key", "The stored company cannot be read.", "Put back a copy of the file with your sessions.")
+	}
+	if k.pin, err = readPin(ctx, st, was); err != nil {
+		return err
+	}
+	k.chain, k.claimed = nil, nil
+	if claimed, err := historykey.Claimed(k.company, k.all.Docs); err == nil {
+		k.claimed = claimed
+	}
+	return historykey.ErrChanged
 }
 
 // leadDuties makes the first key, replaces it when somebody who has it is no

@@ -242,5 +242,5 @@ func (d *Desk) accept(ctx context.Context, h historian, st *store.Store, k *keys
 		return err
 	}
 	d.log.Warn("history key accepted by a person", "generation", g.Doc.Gen, "fingerprint", g.Fingerprint())
-	return d.follow(ctx, st, k.company, historykey.Pin{Gen: g.Doc.Gen, Hash: g.Hash[:]})
+	return d.follow(ctx, st, k, historykey.Pin{Gen: g.Doc.Gen, Hash: g.Hash[:]})
 }

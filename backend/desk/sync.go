@@ -75,6 +75,7 @@ func (d *Desk) syncLoop(ctx context.Context, h historian) {
 // keys is what one round knows of the company's key.
 type keys struct {
 	company grant.ID
+	place   string // setting in which the company of this server and person is remembered
 	chain   historykey.Chain
 	all     rendezvous.HistoryKeys
 	me      historykey.Console

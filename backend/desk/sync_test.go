@@ -2,11 +2,13 @@ package desk
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"daypass/backend/grant"
 	"daypass/backend/historykey"
 	"daypass/backend/journal"
+	"daypass/backend/pairing"
 	"daypass/backend/rendezvous"
 	"daypass/backend/store"
 )
@@ -62,5 +65,78 @@ func TestItemsThatAreNotWhatTheySayArePassedOver(t *testing.T) {
 	es, err := st.Entries(t.Context(), good)
 	if err != nil || len(es) != 1 || es[0].Hash != e.Hash {
 		t.Fatalf("%d %v", len(es), err)
+	}
+}
+
+// keyServer is a server as far as readKeys and accept ask it.
+type keyServer struct {
+	historian
+	all rendezvous.HistoryKeys
+}
+
+func (s *keyServer) HistoryKeys(context.Context) (rendezvous.HistoryKeys, error) { return s.all, nil }
+
+func (*keyServer) AcceptHistoryKey(context.Context, grant.Signed, int, string) error { return nil }
+
+// What is pinned is pinned by company: a server that names another company is not
+// looked at as for the first time.
+func TestAnotherCompanyIsNoFirstLook(t *testing.T) {
+	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "h.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	console := func() historykey.Console {
+		dev := pairing.NewDevice()
+		return historykey.Console{Ed: dev.Ed, X: dev.X}
+	}
+	keysOf := func(company grant.ID, by historykey.Console) rendezvous.HistoryKeys {
+		doc, key, err := historykey.Make(company, by, nil, historykey.Device{}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := historykey.Give(company, 1, key, by, by.Key(), by.Device().X)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rendezvous.HistoryKeys{Company: company, Docs: []grant.Signed{doc}, Wraps: []grant.Signed{w}}
+	}
+	d := &Desk{log: slog.New(slog.DiscardHandler)}
+	me := console()
+	place := companySetting("https://a.example", "Mia@example.com")
+	round := func(s *keyServer, place string) (*keys, error) {
+		k := &keys{me: me, place: place, private: map[int]*ecdh.PrivateKey{}}
+		return k, d.readKeys(t.Context(), s, st, k)
+	}
+	right := &keyServer{all: keysOf(grant.NewID(), console())}
+	k, err := round(right, place)
+	if err != nil || k.chain.Last() == nil {
+		t.Fatal("the first look", err)
+	}
+	wrong := &keyServer{all: keysOf(grant.NewID(), console())}
+	k, err = round(wrong, place)
+	if !errors.Is(err, historykey.ErrChanged) || k.chain != nil || k.claimed.Last() == nil || k.pin.Gen != 1 {
+		t.Fatalf("%+v %v", k, err)
+	}
+	var shown HistoryKey
+	d.describeChange(k, &shown)
+	if shown.State != "changed" || shown.Known == "" || shown.Claimed != k.claimed.Last().Fingerprint() || shown.Claimed == shown.Known {
+		t.Fatalf("%+v", shown)
+	}
+	if _, err := round(right, place); err != nil {
+		t.Fatal("the right one again", err)
+	}
+	if _, err := round(wrong, companySetting("https://b.example", "mia@example.com")); err != nil {
+		t.Fatal("another server has a first look of its own", err)
+	}
+	// A person compared, and goes on with it.
+	if err := d.accept(t.Context(), wrong, st, k, k.claimed.Last()); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := round(wrong, place); err != nil || k.chain.Last() == nil {
+		t.Fatal("after it was accepted", err)
+	}
+	if _, err := round(right, place); !errors.Is(err, historykey.ErrChanged) {
+		t.Fatal("the one before is the other one now", err)
 	}
 }

@@ -113,6 +113,10 @@ func stored(op string, err error) error {
 		return fault.Wrap(err, fault.Expired, op, "This code is not good any more.", "Ask your administrator for a new one.")
 	case errors.Is(err, store.ErrConflict):
 		return fault.Wrap(err, fault.Conflict, op, "Somebody was faster.", "Look again and repeat it if it is still wanted.")
+	case errors.Is(err, store.ErrNotHolder):
+		return fault.Wrap(err, fault.Denied, op, "Only a console that has the key to the company's history can make the next one.", "It comes by itself as soon as another lead's console is online.")
+	case errors.Is(err, store.ErrTooMany):
+		return fault.Wrap(err, fault.Limit, op, "The key to the company's history was passed on too often.", "Tell whoever runs the server.")
 	case errors.Is(err, store.ErrFull):
 		return fault.Wrap(err, fault.Full, op, "The server has no disk space left.", "Its operator must free some; nothing was lost.")
 	case errors.Is(err, store.ErrCorrupt):

@@ -23,12 +23,14 @@ import (
 // Errors of every implementation, besides *NoPlace. Others are failures of the
 // storage itself.
 var (
-	ErrNotFound = errors.New("store: not found")
-	ErrConflict = errors.New("store: somebody was faster, or it exists already")
-	ErrFull     = errors.New("store: no space is left on the disk")
-	ErrCorrupt  = errors.New("store: the database is damaged")
-	ErrNewer    = errors.New("store: the database was written by a newer version")
-	ErrReuse    = errors.New("store: a refresh token was used twice")
+	ErrNotFound  = errors.New("store: not found")
+	ErrConflict  = errors.New("store: somebody was faster, or it exists already")
+	ErrFull      = errors.New("store: no space is left on the disk")
+	ErrCorrupt   = errors.New("store: the database is damaged")
+	ErrNewer     = errors.New("store: the database was written by a newer version")
+	ErrTooMany   = errors.New("store: the company has as many of these as it may")
+	ErrNotHolder = errors.New("store: who makes a history key does not hold the one before")
+	ErrReuse     = errors.New("store: a refresh token was used twice")
 )
 
 // NoPlace says that a policy limit is reached.

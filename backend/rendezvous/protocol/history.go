@@ -15,6 +15,7 @@ const (
 	MaxHistorySeq   = 20_000    // of an entry
 	MaxHistoryFork  = 4         // different entries in one place of a record
 	MaxHistoryWraps = 64        // wraps of one request
+	MaxHistoryKeys  = 768 << 10 // bytes of a company's generations and wraps; they travel in one answer
 
 	MaxHistoryMonths = 240 // that a company may keep its history, unless for good
 )

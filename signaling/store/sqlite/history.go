@@ -84,7 +84,12 @@ func (s *Store) HistoryKeys(ctx context.Context, company grant.ID) (protocol.His
 	return out, full(rows.Err())
 }
 
-// AddHistoryKey stores the next generation.
+// renewed is the audit's kind of a generation that begins anew, because nobody
+// holds the one before.
+const renewed = "history.renewed"
+
+// AddHistoryKey stores the next generation. ErrNotHolder: the maker does not hold
+// the one before, and does not say that it begins anew.
 func (s *Store) AddHistoryKey(ctx context.Context, company grant.ID, gen int, doc grant.Signed, wraps []protocol.HistoryWrap, maker grant.Key, kind string, by store.Actor, now time.Time) error {
 	b, err := json.Marshal(doc)
 	if err != nil {
@@ -97,6 +102,16 @@ func (s *Store) AddHistoryKey(ctx context.Context, company grant.ID, gen int, do
 		}
 		if gen != last+1 {
 			return store.ErrConflict
+		}
+		if last > 0 && kind != renewed {
+			// A new beginning is said to be one; its consoles show it as changed.
+			var n int
+			if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM history_wraps WHERE company_id = ? AND gen = ? AND to_key = ?", company[:], last, maker[:]).Scan(&n); err != nil {
+				return err
+			}
+			if n == 0 {
+				return store.ErrNotHolder
+			}
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT INTO history_keys (company_id, gen, doc) VALUES (?,?,?)", company[:], gen, string(b)); err != nil {
 			return err
@@ -141,6 +156,13 @@ func putWraps(ctx context.Context, tx *sql.Tx, company grant.ID, wraps []protoco
 		if _, err := tx.ExecContext(ctx, "INSERT INTO history_wraps (company_id, gen, to_key, by_key, wrap) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", company[:], w.Gen, w.To[:], maker[:], string(b)); err != nil {
 			return err
 		}
+	}
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT (SELECT coalesce(sum(length(wrap)), 0) FROM history_wraps WHERE company_id = ?1) + (SELECT coalesce(sum(length(doc)), 0) FROM history_keys WHERE company_id = ?1)", company[:]).Scan(&n); err != nil {
+		return err
+	}
+	if n > protocol.MaxHistoryKeys {
+		return store.ErrTooMany
 	}
 	return nil
 }

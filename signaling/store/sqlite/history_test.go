@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -104,5 +105,53 @@ func TestHistoryKeysComeOneAfterTheOther(t *testing.T) {
 	k, err := s.HistoryKeys(ctx, company)
 	if err != nil || len(k.Docs) != 1 || len(k.Wraps) != 1 {
 		t.Fatalf("%+v %v", k, err)
+	}
+}
+
+// A lead who does not hold a generation makes the next one only by saying that it
+// begins anew; and nobody fills what the consoles are answered.
+func TestWhoMakesAHistoryKeyHoldsTheOneBefore(t *testing.T) {
+	ctx := t.Context()
+	s, err := Open(ctx, filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.w.ExecContext(ctx, "PRAGMA foreign_keys = 0"); err != nil {
+		t.Fatal(err)
+	}
+	company, by := grant.NewID(), store.Actor{Kind: "console"}
+	doc := grant.Signed{Body: []byte("{}"), Sig: make([]byte, 64)}
+	anna, eve := grant.Key{1}, grant.Key{2}
+	add := func(gen int, maker grant.Key, kind string) error {
+		return s.AddHistoryKey(ctx, company, gen, doc, []protocol.HistoryWrap{{Gen: gen, To: maker, Wrap: doc}}, maker, kind, by, time.Now())
+	}
+	if err := add(1, anna, "history.key"); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"history.key", "history.recovery_made"} {
+		if err := add(2, eve, kind); !errors.Is(err, store.ErrNotHolder) {
+			t.Fatal(kind, err)
+		}
+	}
+	if err := add(2, anna, "history.key"); err != nil {
+		t.Fatal(err)
+	}
+	if err := add(3, eve, "history.renewed"); err != nil {
+		t.Fatal("a new beginning", err)
+	}
+	big := grant.Signed{Body: make([]byte, 2000), Sig: make([]byte, 64)}
+	for n := range 2000 {
+		to := grant.Key{byte(n), byte(n >> 8), 1}
+		if err = s.AddHistoryWraps(ctx, company, []protocol.HistoryWrap{{Gen: 3, To: to, Wrap: big}}, eve, "history.passed_on", by, time.Now()); err != nil {
+			break
+		}
+	}
+	k, e := s.HistoryKeys(ctx, company)
+	if e != nil || !errors.Is(err, store.ErrTooMany) || len(k.Wraps) < 100 {
+		t.Fatalf("%d wraps, %v, %v", len(k.Wraps), err, e)
+	}
+	if b, err := json.Marshal(k); err != nil || len(b) > protocol.MaxResponse {
+		t.Fatalf("an answer of %d bytes %v", len(b), err)
 	}
 }

@@ -80,6 +80,9 @@ export const sentences: Record<string, string> = {
   'Update both programs, then connect again.': 'Aktualisieren Sie beide Programme und verbinden Sie sich dann neu.',
   'The clocks of server and computer differ.': 'Die Uhren von Server und Computer gehen auseinander.',
   'Set the clock of this computer.': 'Stellen Sie die Uhr dieses Computers.',
+  "Only a console that has the key to the company's history can make the next one.": 'Nur eine Konsole, die den Schlüssel zum Verlauf der Firma hat, kann den nächsten erzeugen.',
+  "The key to the company's history was passed on too often.": 'Der Schlüssel zum Verlauf der Firma wurde zu oft weitergegeben.',
+  'The stored company cannot be read.': 'Die gespeicherte Firma ist nicht lesbar.',
   'Its operator must free some; nothing was lost.': 'Wer ihn betreibt, muss Platz schaffen; verloren ist nichts.',
   'If it happens again, tell its operator.': 'Geschieht es wieder, sagen Sie es denen, die ihn betreiben.',
 
