@@ -188,13 +188,19 @@ func (c *computer) entry() []string {
 // powerCut ends every process of the program at once.
 func (c *computer) powerCut() {
 	c.t.Helper()
-	c.cust.Until("every process of the program to be dead", 10*time.Second, func() bool {
-		left := c.cust.Left("daypass-host", filepath.Base(c.program))
+	killAll(c.t, c.cust, c.program)
+}
+
+// killAll kills what runs of a customer's program, its copies too.
+func killAll(t *testing.T, cust *desk.Desk, program string) {
+	t.Helper()
+	cust.Until("every process of the program to be dead", 10*time.Second, func() bool {
+		left := cust.Left("daypass-host", filepath.Base(program))
 		for _, p := range left {
 			pid, _, _ := strings.Cut(p, " ")
 			n, err := strconv.Atoi(pid)
 			if err != nil {
-				c.t.Fatal(err)
+				t.Fatal(err)
 			}
 			_ = syscall.Kill(n, syscall.SIGKILL) // it may be dead already
 		}

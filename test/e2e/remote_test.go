@@ -262,6 +262,12 @@ func (r *remote) typed(do func(), want string) string {
 	p := r.place(400, 500)
 	r.desk.Click(p.X, p.Y)
 	do()
+	// Saving there must not meet a key that is still held by what was typed here: Control, S and Shift are another command.
+	for quiet, end := 0, time.Now().Add(20*time.Second); quiet < 6 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if quiet++; r.cust.Held() != "" {
+			quiet = 0
+		}
+	}
 	got := ""
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
 		there("KeyS")

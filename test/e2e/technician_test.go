@@ -198,11 +198,14 @@ func (w *technician) equal(there func() *image.RGBA, when string) *image.RGBA {
 	w.t.Helper()
 	r := w.picture()
 	middle := image.Pt(r.Min.X+r.Dx()/2, r.Min.Y+r.Dy()/2)
-	w.desk.Move(middle.Add(image.Pt(7, 7))) // it may be in the middle already
-	w.desk.Move(middle)                     // else the page draws the customer's pointer
 	var got *image.RGBA
 	var diff string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		// Else the page draws the customer's pointer. Again each time, as a person does: while a connection comes back, what
+		// the pointer does may be lost.
+		w.desk.Move(middle.Add(image.Pt(7, 7))) // it may be in the middle already
+		w.desk.Move(middle)
+		time.Sleep(100 * time.Millisecond)
 		want := there()
 		screen := w.desk.Screen()
 		at, ok := locate(screen, want)
