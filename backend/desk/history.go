@@ -137,7 +137,11 @@ func verdict(row store.Row, entries []journal.Entry) journal.Verdict {
 			c.Host = r.Record
 		}
 	}
-	return journal.Check(c)
+	v := journal.Check(c)
+	if v.OK && row.FromServer && !journal.Writers(entries, c.Keys)[row.DocBy] {
+		v.OK, v.Kind, v.Reason = false, journal.Unattested, "no console of the record signed what is said beside it"
+	}
+	return v
 }
 
 // RemovalSigned reports whether the host's own signature over its removal is
@@ -204,6 +208,8 @@ func VerdictWords(v journal.Verdict) string {
 		return "The customer's computer contradicts this record: " + v.Reason + "."
 	case journal.Deleted:
 		return fmt.Sprintf("Deleted: your company does not keep records for longer. Where its %d entries ended, and the customer's receipt, are kept.", v.Entries)
+	case journal.Unattested:
+		return fmt.Sprintf("The record's %d entries are whole. What is said beside them (customer, times, state) was not signed by the console that wrote them.", v.Entries)
 	case journal.HostKnowsMore:
 		return "This record is not complete: " + v.Reason + "."
 	}

@@ -3,7 +3,10 @@ package desk
 import (
 	"context"
 	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -33,6 +36,8 @@ const (
 	syncSettle  = 2 * time.Second  // news within this time go together
 	cosignWait  = 20 * time.Second // an entry waits so long for the host's signature before it is sent without
 	uploadBytes = 40 << 10         // of one request
+
+	uploadEntries = 48 // of a session in one go
 )
 
 // syncSoon brings what is new to the company's history.
@@ -121,11 +126,64 @@ type document struct {
 	HostKey    grant.Key       `json:"host_key"`
 }
 
+// attested is a document as it travels: with the signature of the console that
+// brings it.
+type attested struct {
+	Document json.RawMessage `json:"document"`
+	By       grant.Key       `json:"by"`
+	Signed   grant.Signed    `json:"signed"` // statement
+}
+
+// statement is what a console signs of a document.
+type statement struct {
+	Session grant.ID `json:"session"`
+	Sum     []byte   `json:"sum"` // SHA-256 of the document
+}
+
+const contextDocument = "daypass history document v1"
+
+// attest signs a document.
+func attest(key ed25519.PrivateKey, doc document) ([]byte, error) {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	s, err := grant.Sign(key, contextDocument, statement{doc.Session.ID, sum[:]})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(attested{b, grant.KeyOf(key), s})
+}
+
+// openDocument reads a document. by is who signed it; zero: nobody did, as by
+// consoles of before.
+func openDocument(plain []byte) (doc document, by grant.Key, err error) {
+	var a attested
+	if err := json.Unmarshal(plain, &a); err != nil {
+		return doc, by, err
+	}
+	if a.Document == nil {
+		return doc, by, json.Unmarshal(plain, &doc)
+	}
+	if err := json.Unmarshal(a.Document, &doc); err != nil {
+		return doc, by, err
+	}
+	var s statement
+	if err := grant.Open(a.By, contextDocument, a.Signed, &s); err != nil {
+		return doc, by, err
+	}
+	if sum := sha256.Sum256(a.Document); a.By.IsZero() || s.Session != doc.Session.ID || string(s.Sum) != string(sum[:]) {
+		return doc, by, errors.New("a document with the signature of another one")
+	}
+	return doc, a.By, nil
+}
+
 // upload sends what the server does not have, sealed to the newest key.
 func (d *Desk) upload(ctx context.Context, h historian, st *store.Store, k *keys, state *HistoryKey) error {
 	g := k.chain.Last()
 	for rounds := 0; ; rounds++ {
-		list, err := st.Unsent(ctx, time.Now(), cosignWait, 16, 48)
+		list, err := st.Unsent(ctx, time.Now(), cosignWait, 16, uploadEntries)
 		if err != nil {
 			return err
 		}
@@ -135,7 +193,7 @@ func (d *Desk) upload(ctx context.Context, h historian, st *store.Store, k *keys
 		}
 		progress := false
 		for _, u := range list {
-			n, err := d.uploadOne(ctx, h, st, g, u)
+			n, err := d.uploadOne(ctx, h, st, g, k.me.Ed, u)
 			if err != nil {
 				if fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Conflict {
 					d.log.Info("history of a session not taken", "session", u.Row.Session.ID, "error", err)
@@ -153,7 +211,7 @@ func (d *Desk) upload(ctx context.Context, h historian, st *store.Store, k *keys
 	}
 }
 
-func (d *Desk) uploadOne(ctx context.Context, h historian, st *store.Store, g *historykey.Generation, u store.Unsent) (int, error) {
+func (d *Desk) uploadOne(ctx context.Context, h historian, st *store.Store, g *historykey.Generation, me ed25519.PrivateKey, u store.Unsent) (int, error) {
 	x := u.Row.Session
 	var batch []rendezvous.HistoryItem
 	done := store.Unsent{Row: u.Row, Sum: u.Sum}
@@ -187,15 +245,22 @@ func (d *Desk) uploadOne(ctx context.Context, h historian, st *store.Store, g *h
 		batch = append(batch, it)
 		return nil
 	}
-	if u.Doc {
-		plain, err := json.Marshal(document{x, u.Row.ConsoleKey, u.Row.HostKey})
+	bringDoc := func() error {
+		plain, err := attest(me, document{x, u.Row.ConsoleKey, u.Row.HostKey})
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if err := add(rendezvous.HistoryItem{Hash: u.Sum[:], At: x.Created, Actor: "console", Kind: string(x.State)}, plain); err != nil {
+		err = add(rendezvous.HistoryItem{Hash: u.Sum[:], At: x.Created, Actor: "console", Kind: string(x.State)}, plain)
+		done.Doc = err == nil
+		return err
+	}
+	// Of a record that another console began, the document comes after the entry
+	// that says so: others do not take our word for it before.
+	began := u.Row.ConsoleKey == grant.KeyOf(me)
+	if u.Doc && began {
+		if err := bringDoc(); err != nil {
 			return sent, err
 		}
-		done.Doc = true
 	}
 	for i := range u.Entries {
 		e := &u.Entries[i]
@@ -208,6 +273,11 @@ func (d *Desk) uploadOne(ctx context.Context, h historian, st *store.Store, g *h
 			return sent, err
 		}
 		done.Entries = append(done.Entries, *e)
+	}
+	if u.Doc && !began && len(u.Entries) < uploadEntries {
+		if err := bringDoc(); err != nil {
+			return sent, err
+		}
 	}
 	return sent, flush()
 }
@@ -278,13 +348,13 @@ func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []
 		}
 		first := docs[it.Session] == nil && entries[it.Session] == nil
 		if it.Seq == 0 {
-			var doc document
-			if err := json.Unmarshal(plain, &doc); err != nil || doc.Session.ID != it.Session || !doc.Session.State.Valid() {
+			doc, by, err := openDocument(plain)
+			if err != nil || doc.Session.ID != it.Session || !doc.Session.State.Valid() {
 				d.log.Warn("history document not read", "session", it.Session, "error", err)
 				continue
 			}
 			doc.Session.Mine = false
-			docs[it.Session] = &store.Row{Session: doc.Session, ConsoleKey: doc.ConsoleKey, HostKey: doc.HostKey}
+			docs[it.Session] = &store.Row{Session: doc.Session, ConsoleKey: doc.ConsoleKey, HostKey: doc.HostKey, DocBy: by}
 			if first {
 				order = append(order, it.Session)
 			}
@@ -306,8 +376,10 @@ func (d *Desk) takeItems(ctx context.Context, st *store.Store, k *keys, items []
 			// Its document comes later: a newer one took the place of the one that was
 			// before these entries. A row for them, until then.
 			row := store.Row{Session: session.Session{ID: id, State: session.Ended, Created: entries[id][0].At}}
-			if s := entries[id][0].SignatureOf(journal.Console); s != nil {
-				row.ConsoleKey = s.Key
+			for i := range entries[id] {
+				if s := entries[id][i].SignatureOf(journal.Console); s != nil && entries[id][i].Seq == 1 {
+					row.ConsoleKey = s.Key
+				}
 			}
 			err = st.PutRemote(ctx, id, &row, entries[id])
 		}

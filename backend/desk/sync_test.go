@@ -19,6 +19,7 @@ import (
 	"daypass/backend/journal"
 	"daypass/backend/pairing"
 	"daypass/backend/rendezvous"
+	"daypass/backend/session"
 	"daypass/backend/store"
 )
 
@@ -138,5 +139,60 @@ func TestAnotherCompanyIsNoFirstLook(t *testing.T) {
 	}
 	if _, err := round(right, place); !errors.Is(err, historykey.ErrChanged) {
 		t.Fatal("the one before is the other one now", err)
+	}
+}
+
+// Whoever seals something is not believed to be the console of a record: what
+// none of its consoles signed is shown as not verified.
+func TestADocumentIsSignedByAConsoleOfTheRecord(t *testing.T) {
+	console, eve := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32))
+	id := grant.NewID()
+	e := journal.Head{}.Next(id, time.Now(), "technician", "created", "Session prepared.")
+	e.Sign(journal.Console, console)
+	doc := document{Session: session.Session{ID: id, State: session.Ended}, ConsoleKey: grant.KeyOf(console)}
+	kind := func(plain []byte) journal.Kind {
+		t.Helper()
+		got, by, err := openDocument(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verdict(store.Row{Session: got.Session, ConsoleKey: got.ConsoleKey, HostKey: got.HostKey, DocBy: by, Head: e.Head(), FromServer: true}, []journal.Entry{e})
+		if v.OK != (v.Kind == journal.Alone) || v.Kind == journal.Unattested && VerdictLevel(v) != "incomplete" {
+			t.Fatalf("%+v", v)
+		}
+		return v.Kind
+	}
+	own, err := attest(console, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kind(own); k != journal.Alone {
+		t.Error("its own console signed it:", k)
+	}
+	foreign, err := attest(eve, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kind(foreign); k != journal.Unattested {
+		t.Error("a stranger signed it:", k)
+	}
+	plain, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kind(plain); k != journal.Unattested {
+		t.Error("nobody signed it:", k)
+	}
+	text := func(k ed25519.PrivateKey) []byte { return []byte(grant.Crockford.EncodeToString(k.Public().(ed25519.PublicKey))) }
+	for _, bad := range [][]byte{
+		bytes.Replace(own, []byte(`"state":"ended"`), []byte(`"state":"active"`), 1),
+		bytes.Replace(foreign, text(eve), text(console), -1),
+	} {
+		if bytes.Equal(bad, own) || bytes.Equal(bad, foreign) {
+			t.Fatal("nothing was changed")
+		}
+		if _, _, err := openDocument(bad); err == nil {
+			t.Errorf("believed: %s", bad)
+		}
 	}
 }

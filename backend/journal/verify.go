@@ -29,6 +29,9 @@ const (
 	HostKnowsMore Kind = "host_knows_more"
 	// Tampered: the entries are not what was written (Verdict.Bad).
 	Tampered Kind = "tampered"
+	// Unattested: the record is whole, and what is said beside it (customer, times,
+	// state) was signed by none of its consoles. Check never says so.
+	Unattested Kind = "unattested"
 	// Deleted: the record is not kept any more, by the company's rule. Check never
 	// says so.
 	Deleted Kind = "deleted"
@@ -54,6 +57,28 @@ type Verdict struct {
 	Trailing   int    // entries written after the host's last word: it had gone and could not sign them
 	Closed     bool   // the host's last word about its copy was compared
 	Reason     string // why, in words; empty if OK
+}
+
+// Writers returns the consoles that may have signed entries: the one that began
+// the record, and those that the host itself says it went on at. Only the host's
+// own signature is asked for, not whether the record is whole.
+func Writers(entries []Entry, keys Keys) map[grant.Key]bool {
+	out := map[grant.Key]bool{}
+	if !keys.Console.IsZero() {
+		out[keys.Console] = true
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != KindMovedHere || keys.Host.IsZero() {
+			continue
+		}
+		if _, ok := e.Repeats(keys.Host); ok {
+			if k := e.Detail().ConsoleKey; k != nil {
+				out[*k] = true
+			}
+		}
+	}
+	return out
 }
 
 // Chain is a record and what is known from elsewhere about it.

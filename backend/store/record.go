@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,103 +194,6 @@ func adopt(ctx context.Context, tx *sql.Tx, e *journal.Entry, sent int) error {
 	return insert(ctx, tx, e, false, sent)
 }
 
-// PutRemote stores a colleague's session as the server had it, and entries of
-// its record, in any order; what is there already stays. doc nil: the session is
-// there already, else its document is replaced. Where the record was continued
-// in two places the one that the host signed is the record and the other is put
-// aside.
-func (s *Store) PutRemote(ctx context.Context, id grant.ID, doc *Row, entries []journal.Entry) error {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		if gone, err := isPruned(ctx, tx, id); err != nil || gone {
-			return err // it is not kept any more, also if the server still is to delete it
-		}
-		if doc != nil {
-			if err := putDoc(ctx, tx, *doc); err != nil {
-				return err
-			}
-		}
-		var here bool
-		switch err := tx.QueryRowContext(ctx, "SELECT origin = 'here' FROM session WHERE id = ?", id.String()).Scan(&here); {
-		case errors.Is(err, sql.ErrNoRows):
-			return fault.New(fault.NotFound, "store.put", "Entries came before their session.", "")
-		case err != nil:
-			return err
-		case here:
-			return nil // what we wrote ourselves we have better
-		}
-		for i := range entries {
-			if err := putEntry(ctx, tx, &entries[i]); err != nil {
-				return err
-			}
-		}
-		head, err := headOf(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE session SET head_seq = ?, head_hash = ? WHERE id = ?", int64(head.Seq), head.Hash[:], id.String())
-		return err
-	})
-	return translate(err, "store.put")
-}
-
-func putEntry(ctx context.Context, tx *sql.Tx, e *journal.Entry) error {
-	var sigs int
-	var hash []byte
-	err := tx.QueryRowContext(ctx, "SELECT hash, json_array_length(signatures) FROM entry WHERE session = ? AND seq = ? AND aside = 0", e.Session.String(), int64(e.Seq)).Scan(&hash, &sigs)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		var n int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM entry WHERE session = ? AND seq = ? AND hash = ?", e.Session.String(), int64(e.Seq), e.Hash[:]).Scan(&n); err != nil || n > 0 {
-			return err
-		}
-		return insert(ctx, tx, e, false, 2)
-	case err != nil:
-		return err
-	case string(hash) == string(e.Hash[:]):
-		b, err := json.Marshal(e.Signatures)
-		if err != nil || len(e.Signatures) <= sigs {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE entry SET signatures = ? WHERE session = ? AND seq = ? AND hash = ?", string(b), e.Session.String(), int64(e.Seq), e.Hash[:])
-		return err
-	}
-	var n int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM entry WHERE session = ? AND seq = ? AND hash = ?", e.Session.String(), int64(e.Seq), e.Hash[:]).Scan(&n); err != nil {
-		return err
-	}
-	better := len(e.Signatures) > sigs
-	if better {
-		if _, err := tx.ExecContext(ctx, "UPDATE entry SET aside = 1 WHERE session = ? AND seq = ? AND aside = 0", e.Session.String(), int64(e.Seq)); err != nil {
-			return err
-		}
-	}
-	if n == 0 {
-		return insert(ctx, tx, e, !better, 2)
-	}
-	if !better {
-		return nil
-	}
-	b, err := json.Marshal(e.Signatures)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, "UPDATE entry SET aside = 0, signatures = ? WHERE session = ? AND seq = ? AND hash = ?", string(b), e.Session.String(), int64(e.Seq), e.Hash[:])
-	return err
-}
-
-func putDoc(ctx context.Context, tx *sql.Tx, r Row) error {
-	doc, search, err := document(r)
-	if err != nil {
-		return err
-	}
-	x := r.Session
-	_, err = tx.ExecContext(ctx, `INSERT INTO session (id, state, email, search, created, doc, console_key, host_key, origin)
-		VALUES (?,?,?,?,?,?,?,?,'server') ON CONFLICT (id) DO UPDATE SET state=excluded.state, email=excluded.email, search=excluded.search,
-		doc=excluded.doc, console_key=excluded.console_key, host_key=excluded.host_key WHERE origin = 'server'`,
-		x.ID.String(), string(x.State), x.Customer.Email, search, x.Created.UnixMicro(), string(doc), r.ConsoleKey[:], r.HostKey[:])
-	return err
-}
-
 // document returns what is stored of the session and what it is found by.
 func document(r Row) (doc []byte, search string, err error) {
 	x := r.Session
@@ -370,7 +274,8 @@ func (s *Store) unsent(ctx context.Context, now time.Time, wait time.Duration, s
 
 func docSum(r Row) ([32]byte, error) {
 	doc, _, err := document(r)
-	return sha256.Sum256(append(append(doc, r.ConsoleKey[:]...), r.HostKey[:]...)), err
+	// The word in front is of the form in which it travels: signed.
+	return sha256.Sum256(slices.Concat([]byte("signed\x00"), doc, r.ConsoleKey[:], r.HostKey[:])), err
 }
 
 // Sent says that the server took what Unsent returned.

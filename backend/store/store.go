@@ -163,6 +163,7 @@ type Row struct {
 	ConsoleKey grant.Key
 	HostKey    grant.Key // zero until a host is pinned
 	FromServer bool      // a colleague's session that came from the server: to read, not to work on
+	DocBy      grant.Key // of one from the server: the console that signed Session and the keys, zero if none did. Save ignores it
 	Pruned     time.Time // when what is not kept any more was deleted (Prune); zero: it was not. Save ignores it
 
 	// Mark and Has are of a row that List returned; Save ignores them.
@@ -236,13 +237,13 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time) ([]Row, error) {
 }
 
 // columns are what scan reads, of a session s.
-const columns = "s.doc, s.head_seq, s.head_hash, s.console_key, s.host_key, s.origin = 'server', s.pruned"
+const columns = "s.doc, s.head_seq, s.head_hash, s.console_key, s.host_key, s.origin = 'server', s.pruned, s.doc_by"
 
 func scan(rs *sql.Rows, r *Row, more ...any) error {
 	var doc string
-	var hash, ck, hk []byte
+	var hash, ck, hk, by []byte
 	var pruned sql.NullInt64
-	if err := rs.Scan(append([]any{&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer, &pruned}, more...)...); err != nil {
+	if err := rs.Scan(append([]any{&doc, &r.Head.Seq, &hash, &ck, &hk, &r.FromServer, &pruned, &by}, more...)...); err != nil {
 		return err
 	}
 	if pruned.Valid {
@@ -254,6 +255,7 @@ func scan(rs *sql.Rows, r *Row, more ...any) error {
 	copy(r.Head.Hash[:], hash)
 	copy(r.ConsoleKey[:], ck)
 	copy(r.HostKey[:], hk)
+	copy(r.DocBy[:], by)
 	return nil
 }
 

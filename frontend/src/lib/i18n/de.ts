@@ -505,6 +505,7 @@ export const de: Catalogue = {
     connection: (n) => `Verbindung ${n}`,
     levels: { complete: 'Geprüft', incomplete: 'Nicht vollständig', tampered: 'Nicht das, was geschrieben wurde' },
     alone: 'Nur von der Konsole unterschrieben',
+    unattested: 'Nicht bestätigt',
     waiting: 'Es fehlen Unterschriften',
     atEntry: (n) => `Eintrag ${n}`,
     verifyAgain: 'Noch einmal prüfen',

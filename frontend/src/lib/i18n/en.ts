@@ -506,6 +506,7 @@ export const en = {
     connection: (n: number) => `Connection ${n}`,
     levels: { complete: 'Verified', incomplete: 'Not complete', tampered: 'Not what was written' } as Record<string, string>,
     alone: 'Signed by the console alone',
+    unattested: 'Not verified',
     waiting: 'Signatures are missing',
     atEntry: (n: number) => `Entry ${n}`,
     verifyAgain: 'Verify again',

@@ -83,6 +83,7 @@ export const sentences: Record<string, string> = {
   "Only a console that has the key to the company's history can make the next one.": 'Nur eine Konsole, die den Schlüssel zum Verlauf der Firma hat, kann den nächsten erzeugen.',
   "The key to the company's history was passed on too often.": 'Der Schlüssel zum Verlauf der Firma wurde zu oft weitergegeben.',
   'The stored company cannot be read.': 'Die gespeicherte Firma ist nicht lesbar.',
+  'Put back a copy of the file with your sessions.': 'Spielen Sie eine Kopie der Datei mit Ihren Sitzungen zurück.',
   'Its operator must free some; nothing was lost.': 'Wer ihn betreibt, muss Platz schaffen; verloren ist nichts.',
   'If it happens again, tell its operator.': 'Geschieht es wieder, sagen Sie es denen, die ihn betreiben.',
 
@@ -439,6 +440,7 @@ export const patterns: [RegExp, (...found: string[]) => string][] = [
   [/^(\d+) of them were written after the computer had gone\.$/, (n) => `${n} davon wurden geschrieben, als der Computer schon weg war.`],
   [/^Complete: (\d+) entries; (\d+) of them the customer's computer has not signed yet\.$/, (n, left) => `Vollständig: ${n} Einträge; ${left} davon hat der Computer des Kunden noch nicht unterschrieben.`],
   [/^Complete: (\d+) entries in an unbroken chain, signed by this console\.$/, (n) => `Vollständig: ${n} Einträge in ungebrochener Kette, unterschrieben von dieser Konsole.`],
+  [/^The record's (\d+) entries are whole\. What is said beside them \(customer, times, state\) was not signed by the console that wrote them\.$/, (n) => `Die ${n} Einträge sind vollständig. Was daneben steht (Kunde, Zeiten, Zustand), hat die Konsole, die sie schrieb, nicht unterschrieben.`],
   [/^A passphrase has (\d+) characters at least\.$/, (n) => `Eine Passphrase hat mindestens ${n} Zeichen.`],
   [/^Wait (\d+) seconds and try again\.$/, (n) => `Warten Sie ${n} Sekunden und versuchen Sie es noch einmal.`],
   [/^What answers at this address is not a Daypass server \(status (\d+)\)\.$/, (n) => `Unter dieser Adresse antwortet kein Daypass-Server (Status ${n}).`],
