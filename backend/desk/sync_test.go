@@ -183,7 +183,9 @@ func TestADocumentIsSignedByAConsoleOfTheRecord(t *testing.T) {
 	if k := kind(plain); k != journal.Unattested {
 		t.Error("nobody signed it:", k)
 	}
-	text := func(k ed25519.PrivateKey) []byte { return []byte(grant.Crockford.EncodeToString(k.Public().(ed25519.PublicKey))) }
+	text := func(k ed25519.PrivateKey) []byte {
+		return []byte(grant.Crockford.EncodeToString(k.Public().(ed25519.PublicKey)))
+	}
 	for _, bad := range [][]byte{
 		bytes.Replace(own, []byte(`"state":"ended"`), []byte(`"state":"active"`), 1),
 		bytes.Replace(foreign, text(eve), text(console), -1),
