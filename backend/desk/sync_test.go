@@ -188,7 +188,7 @@ func TestADocumentIsSignedByAConsoleOfTheRecord(t *testing.T) {
 	}
 	for _, bad := range [][]byte{
 		bytes.Replace(own, []byte(`"state":"ended"`), []byte(`"state":"active"`), 1),
-		bytes.Replace(foreign, text(eve), text(console), -1),
+		bytes.ReplaceAll(foreign, text(eve), text(console)),
 	} {
 		if bytes.Equal(bad, own) || bytes.Equal(bad, foreign) {
 			t.Fatal("nothing was changed")
