@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -302,23 +301,32 @@ func TestTheLimitsHoldWhileTheServerIsKilled(t *testing.T) {
 	if got := check(rec.h); got != porcupine.Ok {
 		t.Fatalf("the history is %v", got)
 	}
-	// The same history with one refusal turned into a place is not explained.
-	i := slices.IndexFunc(rec.h, func(o porcupine.Operation) bool {
-		return o.Input.(input).kind == create && o.Output.(output).result == refused
-	})
-	if i < 0 {
+	// The same history with one refusal turned into a place is not explained. Not every refusal will do: where an end or a
+	// cut-off call was on its way at that moment, there may have been a place. So the first that is known not to be explained
+	// counts, of the first forty.
+	tried := 0
+	for i, was := range rec.h {
+		if was.Input.(input).kind != create || was.Output.(output).result != refused {
+			continue
+		}
+		var broken []porcupine.Operation // of that company, until then
+		for j, o := range rec.h {
+			if j == i {
+				o.Output = output{result: done}
+			}
+			if o.Input.(input).company == was.Input.(input).company && o.Call <= was.Return {
+				broken = append(broken, o)
+			}
+		}
+		if check(broken) == porcupine.Illegal {
+			return
+		}
+		if tried++; tried == 40 {
+			break
+		}
+	}
+	if tried == 0 {
 		t.Fatal("no creation was refused: the limits were not tried")
 	}
-	var broken []porcupine.Operation // of that company, until then
-	for j, o := range rec.h {
-		if j == i {
-			o.Output = output{result: done}
-		}
-		if o.Input.(input).company == rec.h[i].Input.(input).company && o.Call <= rec.h[i].Return {
-			broken = append(broken, o)
-		}
-	}
-	if check(broken) == porcupine.Ok {
-		t.Fatal("the checker explains a place too many")
-	}
+	t.Fatalf("the checker explains each of %d places too many", tried)
 }
