@@ -169,12 +169,12 @@ await step('a mail server that is not there: the test says so', async () => {
   await page.getByLabel('Password').fill('wrong')
   await page.getByLabel('Sender').fill('support@example.com')
   await page.getByLabel('Send a test to').fill('mia@example.com')
-  await button('Save and send me a test').click()
+  await button('Save and send test').click()
   await page.getByRole('alert').getByText('Nothing answers at this port of the mail server.').waitFor()
 })
 await step('one that is there, with a wrong password: the test says so, with the words of the server', async () => {
   await page.getByLabel('Port').fill(SMTP_PORT)
-  await button('Save and send me a test').click()
+  await button('Save and send test').click()
   await page.getByRole('alert').getByText('does not take the user name and password').waitFor()
   await page.locator('summary').first().click()
   await page.getByText(/535 /).waitFor()
@@ -182,7 +182,7 @@ await step('one that is there, with a wrong password: the test says so, with the
 })
 await step('with the right one the test arrives', async () => {
   await page.getByLabel('Password').fill('right')
-  await button('Save and send me a test').click()
+  await button('Save and send test').click()
   await page.getByText('The mail server took the test for mia@example.com').waitFor()
   assert.equal((await mailed(1)).to, 'mia@example.com')
 })
