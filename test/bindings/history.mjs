@@ -21,7 +21,11 @@ async function choose(title, file) {
   }
   hand('search', '--onlyvisible', '--name', title, 'windowactivate', '--sync')
   hand('key', 'ctrl+a')
-  hand('type', '--delay', '10', file)
+  // The first stroke opens the field for a path where there is none yet; what comes while it opens would be lost.
+  hand('type', file.slice(0, 1))
+  await pause(1000)
+  hand('type', '--delay', '25', file.slice(1))
+  await pause(200)
   hand('key', 'Return')
 }
 
