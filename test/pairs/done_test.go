@@ -34,12 +34,7 @@ func listed(m consent.Model) (out []string) {
 func TestWhatWasDoneComesFromTheRecord(t *testing.T) {
 	t.Parallel()
 	srv := signalingtest.Start(t)
-	k := newTech(t, srv, "console")
-	k.up()
-	x := k.invite()
-	c := newCustomer(t, x.Link, "anna")
-	c.up()
-	settle(t, k, x.ID, c)
+	k, x, c := begun(t, srv, "console")
 	in := func(what string) func(consent.Model) bool {
 		return func(m consent.Model) bool { return m.Screen == consent.Connected && slices.Contains(listed(m), what) }
 	}

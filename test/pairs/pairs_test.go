@@ -387,6 +387,19 @@ func (c *customer) types(x desk.Session) {
 	c.do(consent.Action{Kind: consent.SubmitCode, Text: x.Code.Digits, Rights: host.Offered})
 }
 
+// begun is a session that a technician's console and anna's computer have just
+// begun; both run.
+func begun(t *testing.T, srv *signalingtest.Server, console string) (*tech, desk.Session, *customer) {
+	t.Helper()
+	k := newTech(t, srv, console)
+	k.up()
+	x := k.invite()
+	c := newCustomer(t, x.Link, "anna")
+	c.up()
+	settle(t, k, x.ID, c)
+	return k, x, c
+}
+
 // settle lets both people do what they see until the session is open at both.
 func settle(t testing.TB, k *tech, id string, c *customer) desk.Session {
 	t.Helper()
@@ -690,12 +703,7 @@ func TestTheReceiptIsSignedByBoth(t *testing.T) {
 func TestReactivationDeclined(t *testing.T) {
 	t.Parallel()
 	srv := signalingtest.Start(t)
-	old := newTech(t, srv, "old")
-	old.up()
-	x := old.invite()
-	c := newCustomer(t, x.Link, "anna")
-	c.up()
-	settle(t, old, x.ID, c)
+	old, x, c := begun(t, srv, "old")
 	k := newTech(t, srv, "new")
 	k.up()
 	if _, err := k.d.TakeOver(t.Context(), x.Link); err != nil {
@@ -721,12 +729,7 @@ func TestReactivationDeclined(t *testing.T) {
 func TestReactivationNeedsTheLink(t *testing.T) {
 	t.Parallel()
 	srv := signalingtest.Start(t)
-	old := newTech(t, srv, "old")
-	old.up()
-	x := old.invite()
-	c := newCustomer(t, x.Link, "anna")
-	c.up()
-	settle(t, old, x.ID, c)
+	old, x, c := begun(t, srv, "old")
 	k := newTech(t, srv, "new")
 	k.up()
 	l, err := pairing.ParseLink(x.Link)

@@ -189,12 +189,7 @@ func TestBothHaveTheSameRecord(t *testing.T) {
 func TestTheRecordMovesWithTheSession(t *testing.T) {
 	t.Parallel()
 	srv := signalingtest.Start(t)
-	old := newTech(t, srv, "old")
-	old.up()
-	x := old.invite()
-	c := newCustomer(t, x.Link, "anna")
-	c.up()
-	settle(t, old, x.ID, c)
+	old, x, c := begun(t, srv, "old")
 	old.verdict("both signatures", x.ID, func(v journal.Verdict) bool { return v.Kind == journal.Complete })
 	before, _ := old.record(x.ID)
 	k := newTech(t, srv, "new")

@@ -90,12 +90,7 @@ func empty(dir string) bool {
 func TestALeadEndsASession(t *testing.T) {
 	t.Parallel()
 	srv := signalingtest.Start(t)
-	k := newTech(t, srv, "console")
-	k.up()
-	x := k.invite()
-	c := newCustomer(t, x.Link, "anna")
-	c.up()
-	settle(t, k, x.ID, c)
+	k, x, c := begun(t, srv, "console")
 	a, err := server.CreateAdmin(t.Context(), srv.Config.DataDir, "lea@example.org", "Lea", srv.Account.Company)
 	if err != nil {
 		t.Fatal(err)
